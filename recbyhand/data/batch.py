@@ -52,7 +52,7 @@ class Schema:
 
 @dataclass
 class Batch:
-    """B examples as tensors. Histories are oldest first, padded on the left, so the newest event is last."""
+    """B examples as tensors. Histories are oldest first, with padding after the newest event."""
 
     user: Tensor  # (B,)
     item: Tensor  # (B,)
