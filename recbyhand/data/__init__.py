@@ -1,6 +1,7 @@
 """Data: tables -> examples -> batches."""
 
 from recbyhand.data.batch import Batch, Field, Schema
+from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.tables import Dataset
 
-__all__ = ["Batch", "Dataset", "Field", "Schema"]
+__all__ = ["Batch", "Dataset", "Examples", "Field", "Ranking", "Schema", "Task", "ctr"]

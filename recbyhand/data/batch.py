@@ -6,7 +6,11 @@ Ids: 0 is padding, 1 is unknown, real ids start at 2, in every vocabulary.
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +29,7 @@ class Field:
     values: tuple[str, ...] = ()  # readable value of id 2, 3, ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schema:
     """The vocabularies, and the features of every user and item by id.
 
@@ -47,7 +51,78 @@ class Schema:
     @property
     def fields(self) -> tuple[Field, ...]:
         """All fields a factorisation machine sees: user id, item id, user features, item features."""
-        return (Field("user", self.n_users), Field("item", self.n_items), *self.user_fields, *self.item_fields)
+        ids = Field("user", self.n_users), Field("item", self.n_items)
+        return (*ids, *self.user_fields, *self.item_fields)
+
+    def user_id(self, raw) -> int:
+        """The id of a user named as in the tables. KeyError with a suggestion if there is no such user."""
+        return _look_up(self._users, raw, "user")
+
+    def item_id(self, raw) -> int:
+        """The id of an item named as in the tables. KeyError with a suggestion if there is no such item."""
+        return _look_up(self._items, raw, "item")
+
+    def encode_users(self, raw: Iterable) -> Tensor:
+        """Ids of many users (n,); one that the tables did not have is 1, unknown."""
+        return torch.tensor([self._users.get(r, 1) for r in raw], dtype=torch.long)
+
+    def encode_items(self, raw: Iterable) -> Tensor:
+        """Ids of many items (n,); one that the tables did not have is 1, unknown."""
+        return torch.tensor([self._items.get(r, 1) for r in raw], dtype=torch.long)
+
+    def title(self, item: int) -> str:
+        """Title of an item id, also of 0 and 1."""
+        item = int(item)
+        return self.titles[item - 2] if item >= 2 else ("padding", "unknown")[item]
+
+    @cached_property
+    def _users(self) -> dict:
+        return {raw: i for i, raw in enumerate(self.user_ids, start=2)}
+
+    @cached_property
+    def _items(self) -> dict:
+        return {raw: i for i, raw in enumerate(self.item_ids, start=2)}
+
+    def to_json(self) -> str:
+        """Everything but the two tables, which are tensors and travel beside it."""
+        skip = ("user_table", "item_table")
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in skip}
+        for side in ("user_fields", "item_fields"):
+            plain[side] = [dataclasses.asdict(field) for field in plain[side]]
+        return json.dumps(plain, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, user_table: Tensor, item_table: Tensor) -> Schema:
+        """The inverse of `to_json`."""
+        plain = json.loads(text)
+        for side in ("user_fields", "item_fields"):
+            plain[side] = tuple(Field(**{**f, "values": tuple(f["values"])}) for f in plain[side])
+        for ids in ("user_ids", "item_ids", "titles"):
+            plain[ids] = tuple(plain[ids])
+        return cls(**plain, user_table=user_table, item_table=item_table)
+
+    def __repr__(self) -> str:
+        def names(fields):
+            return ", ".join(f"{f.name} ({f.size}{f' x {f.width}' if f.width > 1 else ''})" for f in fields)
+
+        return (
+            f"Schema: {self.n_users} user ids, {self.n_items} item ids, history {self.history}; "
+            f"user features: {names(self.user_fields) or 'none'}; "
+            f"item features: {names(self.item_fields) or 'none'}"
+        )
+
+
+def _look_up(index: dict, raw, kind: str) -> int:
+    if raw in index:
+        return index[raw]
+    texts = {str(known): known for known in index}
+    if str(raw) in texts:
+        hint = f"did you mean {texts[str(raw)]!r}?"
+    elif close := difflib.get_close_matches(str(raw), texts, n=3):
+        hint = "close: " + ", ".join(repr(texts[c]) for c in close)
+    else:
+        hint = "known ones begin " + ", ".join(repr(known) for known in list(index)[:3])
+    raise KeyError(f"there is no {kind} {raw!r}; {hint}")
 
 
 @dataclass
@@ -69,6 +144,9 @@ class Batch:
         return len(self.label)
 
     def __getitem__(self, rows) -> Batch:
+        """A slice, a tensor of row numbers or a mask; one number gives a batch of 1."""
+        if isinstance(rows, int):
+            rows = [range(len(self))[rows]]
         return Batch(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
 
     def to(self, device) -> Batch:
@@ -76,4 +154,5 @@ class Batch:
 
     def ids(self) -> Tensor:
         """(B, 2 + Fu + Fi): one column of ids per column of `Schema.fields`, in that order."""
-        return torch.cat([self.user[:, None], self.item[:, None], self.user_features, self.item_features], dim=1)
+        pair = torch.stack([self.user, self.item], dim=1)  # (B, 2)
+        return torch.cat([pair, self.user_features, self.item_features], dim=1)  # (B, 2 + Fu + Fi)
