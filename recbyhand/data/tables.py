@@ -16,6 +16,7 @@ class Dataset:
     items     one row per item: `item`, `title` and feature columns; a column of tuples holds several values
     ratings   `user`, `item`, `rating`, `time` (int64, seconds)
     note      where the tables came from, in one line
+    licence   what may be done with them, and whom to cite
     like      a rating of at least this much counts as a click
 
     A data set knows how it wants to be split: `valid` and `test` are fractions of a user's targets, or,
@@ -27,6 +28,7 @@ class Dataset:
     items: pd.DataFrame
     ratings: pd.DataFrame
     note: str = ""
+    licence: str = ""
     like: float = 4
     valid: float = 0.1
     test: float = 0.1
@@ -69,7 +71,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{key} {value}" for key, value in self.summary().items())
-        return f"{type(self).__name__} {self.name!r}: {counts}" + (f"\n{self.note}" if self.note else "")
+        return "\n".join(filter(None, (f"{type(self).__name__} {self.name!r}: {counts}", self.note, self.licence)))
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -78,7 +80,8 @@ class Dataset:
             for key, value in self.summary().items()
         )
         note = f"<div style='opacity:.75'>{html.escape(self.note)}</div>" if self.note else ""
+        licence = f"<small style='opacity:.75'>{html.escape(self.licence)}</small>" if self.licence else ""
         return (
             "<div style='border-left:3px solid currentColor;padding:.3em .8em;margin:.4em 0'>"
-            f"<b>{html.escape(self.name)}</b>{note}<div>{cells}</div></div>"
+            f"<b>{html.escape(self.name)}</b>{note}<div>{cells}</div>{licence}</div>"
         )
