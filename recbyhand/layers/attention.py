@@ -1,0 +1,128 @@
+"""Attention of one target over a history of events, in the forms recommenders use.
+
+All share one interface: `weights = attention(target, history, mask)` with target (B, d), history (B, L, d),
+mask (B, L) True = real -> weights (B, L), zero where padded. A form only says how to score one event.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recbyhand.layers.activations import Dice
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last axis among the entries where mask is True; a row without any gives zeros.
+
+    a_i = exp(s_i) / sum_{j real} exp(s_j). Safe in half precision.
+    """
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~mask, lowest).softmax(dim=-1) * mask
+
+
+def weighted_sum(weights: Tensor, history: Tensor) -> Tensor:
+    """sum_i a_i e_i: weights (B, L), history (B, L, d) -> (B, d)."""
+    return torch.einsum("bl,bld->bd", weights, history)
+
+
+class Attention(nn.Module):
+    """What the forms share: scores for every event, masked, and normalised or not.
+
+    `normalise=True`: softmax over the real events, so the weights sum to 1.
+    `normalise=False`: the scores themselves; the sum of the weights then tells how strong the interest is.
+    """
+
+    def __init__(self, normalise: bool = True):
+        super().__init__()
+        self.normalise = normalise
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        raise TypeError("Attention is what the forms share; use one of them, such as DotAttention(d).")
+
+    def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        s = self.score(target, history, mask)  # (B, L)
+        return masked_softmax(s, mask) if self.normalise else s.masked_fill(~mask, 0)  # (B, L)
+
+
+class LinearAttention(Attention):
+    """s_i = w . e_i + b: the event scores itself; blind to the target."""
+
+    def __init__(self, d: int, normalise: bool = True):
+        super().__init__(normalise)
+        self.linear = nn.Linear(d, 1)
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        return self.linear(history).squeeze(-1)  # (B, L)
+
+
+class AdditiveAttention(Attention):
+    """s_i = w . tanh(W [e_i, t] + b) (Bahdanau et al. 2015, arXiv:1409.0473).
+
+    W [e_i, t] is computed as W_e e_i + W_t t, which is the same and costs the target's part only once.
+    """
+
+    def __init__(self, d: int, hidden: int = 16, normalise: bool = True):
+        super().__init__(normalise)
+        self.event = nn.Linear(d, hidden)
+        self.target = nn.Linear(d, hidden, bias=False)
+        self.out = nn.Linear(hidden, 1, bias=False)
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        hidden = torch.tanh(self.event(history) + self.target(target)[:, None])  # (B, L, hidden)
+        return self.out(hidden).squeeze(-1)  # (B, L)
+
+
+class DotAttention(Attention):
+    """s_i = e_i . t / sqrt(d); `scale=False` leaves the root out."""
+
+    def __init__(self, d: int, scale: bool = True, normalise: bool = True):
+        super().__init__(normalise)
+        self.factor = d**-0.5 if scale else 1.0
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        return torch.einsum("bld,bd->bl", history, target) * self.factor  # (B, L)
+
+
+class BilinearAttention(Attention):
+    """s_i = e_i W t, W (d_event, d_target) (Luong et al. 2015, arXiv:1508.04025, "general")."""
+
+    def __init__(self, d: int, d_target: int | None = None, normalise: bool = True):
+        super().__init__(normalise)
+        self.weight = nn.Linear(d_target or d, d, bias=False)
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        return torch.einsum("bld,bd->bl", history, self.weight(target))  # (B, L)
+
+
+class ElementwiseAttention(Attention):
+    """s_i = w . (e_i * t) + b: a dot product that may weigh its dimensions."""
+
+    def __init__(self, d: int, normalise: bool = True):
+        super().__init__(normalise)
+        self.linear = nn.Linear(d, 1)
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        return self.linear(history * target[:, None]).squeeze(-1)  # (B, L)
+
+
+class LocalActivationUnit(Attention):
+    """The unit of DIN, s_i = w . Dice(W_e e_i + W_t t + W_x (e_i * t) + b) + c  (arXiv:1706.06978).
+
+    A two-layer perceptron on [e_i, t, e_i * t]; the difference e_i - t of public implementations is a linear
+    function of the first two, and adds nothing. As in the paper the weights are not normalised, so that a
+    history with more of the matching events gives a longer vector.
+    """
+
+    def __init__(self, d: int, hidden: int = 36, normalise: bool = False):
+        super().__init__(normalise)
+        self.event = nn.Linear(d, hidden)
+        self.target = nn.Linear(d, hidden, bias=False)
+        self.product = nn.Linear(d, hidden, bias=False)
+        self.dice = Dice(hidden)
+        self.out = nn.Linear(hidden, 1)
+
+    def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        product = self.product(history * target[:, None])  # (B, L, hidden)
+        hidden = self.event(history) + self.target(target)[:, None] + product  # (B, L, hidden)
+        return self.out(self.dice(hidden, mask)).squeeze(-1)  # (B, L)

@@ -1,0 +1,131 @@
+"""Recurrent cells, and the attention-gated GRU of DIEN.
+
+The cells are written out to be read; models use `torch.nn.RNN`, `LSTM` and `GRU`, which compute the same
+numbers in one fused call (the tests hold them equal).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def events_first(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the real events of each row to its front, keeping their order.
+
+    A recurrent state may then be read after the last real event: padding comes later and cannot touch it.
+    tokens (B, L), mask (B, L) True = real -> the same two, rearranged.
+    """
+    order = mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)  # (B, L)
+    return tokens.gather(1, order), mask.gather(1, order)
+
+
+def last_state(states: Tensor, mask: Tensor) -> Tensor:
+    """The state after the last real event: states (B, L, d), events first -> (B, d); zeros if none."""
+    count = mask.sum(dim=1)  # (B,)
+    last = (count - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])  # (B, 1, d)
+    return states.gather(1, last)[:, 0] * (count > 0)[:, None]  # (B, d)
+
+
+class RNNCell(nn.Module):
+    """One step of a recurrent network (Elman 1990, doi:10.1207/s15516709cog1402_1).
+
+    h' = tanh(W_ih x + b_ih + W_hh h + b_hh);  x (B, d_in), h (B, d_h) -> h' (B, d_h).
+    """
+
+    def __init__(self, d_in: int, d_h: int):
+        super().__init__()
+        self.ih = nn.Linear(d_in, d_h)
+        self.hh = nn.Linear(d_h, d_h)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(self.ih(x) + self.hh(h))  # (B, d_h)
+
+
+class LSTMCell(nn.Module):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735).
+
+    i, f, g, o = W_ih x + b_ih + W_hh h + b_hh;  c' = sigmoid(f) c + sigmoid(i) tanh(g);  h' = sigmoid(o)
+    tanh(c'). x (B, d_in), h and c (B, d_h) -> h', c' (B, d_h). Gate order as in `torch.nn.LSTMCell`.
+    """
+
+    def __init__(self, d_in: int, d_h: int):
+        super().__init__()
+        self.ih = nn.Linear(d_in, 4 * d_h)
+        self.hh = nn.Linear(d_h, 4 * d_h)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = (self.ih(x) + self.hh(h)).chunk(4, dim=1)  # each (B, d_h)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)  # (B, d_h)
+        return torch.sigmoid(o) * torch.tanh(c), c  # (B, d_h), (B, d_h)
+
+
+class GRUCell(nn.Module):
+    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), with the gate order of `torch.nn.GRUCell`.
+
+    r, z = sigmoid(W x + b + U h + c);  n = tanh(W_n x + b_n + r (U_n h + c_n));  h' = (1 - z) n + z h.
+    x (B, d_in), h (B, d_h) -> h' (B, d_h).
+    """
+
+    def __init__(self, d_in: int, d_h: int):
+        super().__init__()
+        self.ih = nn.Linear(d_in, 3 * d_h)
+        self.hh = nn.Linear(d_h, 3 * d_h)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        xr, xz, xn = self.ih(x).chunk(3, dim=1)  # each (B, d_h)
+        hr, hz, hn = self.hh(h).chunk(3, dim=1)  # each (B, d_h)
+        r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)  # (B, d_h)
+        n = torch.tanh(xn + r * hn)  # (B, d_h)
+        return (1 - z) * n + z * h  # (B, d_h)
+
+
+class AUGRUCell(nn.Module):
+    """A GRU step whose update gate is scaled by an attention weight (DIEN, arXiv:1809.03672, section 4.3).
+
+    u, r = sigmoid(W x + b + U h + c);  n = tanh(W_n x + b_n + r (U_n h + c_n));
+    h' = (1 - a u) h + a u n.   x (B, d_in), h (B, d_h), a (B,) -> h' (B, d_h).
+
+    With a = 1 it is a GRU; with a = 0 it keeps its state. The update gate has the convention of the DIEN
+    paper: u = 1 - z for the z of `GRUCell`, so that a small a means "keep what you had". `replace=True`
+    gives the paper's AGRU, in which the weight takes the gate's place: h' = (1 - a) h + a n.
+    """
+
+    def __init__(self, d_in: int, d_h: int, replace: bool = False):
+        super().__init__()
+        self.d_h, self.replace = d_h, replace
+        self.ih = nn.Linear(d_in, 3 * d_h)  # rows: u, r, n
+        self.hh = nn.Linear(d_h, 3 * d_h)
+
+    def forward(self, x: Tensor, h: Tensor, a: Tensor) -> Tensor:
+        return self.step(self.ih(x), h, a[:, None])  # (B, d_h)
+
+    def step(self, wx: Tensor, h: Tensor, a: Tensor) -> Tensor:
+        """The step after its input projection: wx (B, 3 d_h), h (B, d_h), a (B, 1) -> h' (B, d_h)."""
+        uh = self.hh(h)  # (B, 3 d_h)
+        two = 2 * self.d_h
+        u, r = torch.sigmoid(wx[:, :two] + uh[:, :two]).chunk(2, dim=1)  # each (B, d_h)
+        n = torch.tanh(torch.addcmul(wx[:, two:], r, uh[:, two:]))  # (B, d_h)
+        return torch.lerp(h, n, a if self.replace else a * u)  # (1 - a u) h + a u n: (B, d_h)
+
+
+class AUGRU(nn.Module):
+    """An `AUGRUCell` run along a sequence from a zero state.
+
+    x (B, L, d_in), a (B, L) -> states (B, L, d_h). Where a is 0 (padding) the state stays as it is, so with
+    masked weights the last column is the final state wherever the padding stands.
+    The input projection of all steps is one matrix product; only the recurrence itself is a loop over L.
+    """
+
+    def __init__(self, d_in: int, d_h: int, replace: bool = False):
+        super().__init__()
+        self.cell = AUGRUCell(d_in, d_h, replace)
+
+    def forward(self, x: Tensor, a: Tensor) -> Tensor:
+        wx = self.cell.ih(x)  # (B, L, 3 d_h)
+        h = x.new_zeros(len(x), self.cell.d_h)  # (B, d_h)
+        states = []
+        for wx_t, a_t in zip(wx.unbind(1), a[..., None].unbind(1), strict=True):
+            h = self.cell.step(wx_t, h, a_t)  # (B, d_h)
+            states.append(h)
+        return torch.stack(states, dim=1)  # (B, L, d_h)

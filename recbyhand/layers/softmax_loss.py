@@ -1,0 +1,65 @@
+"""Predicting one item out of the whole catalogue: full and sampled softmax, and negatives."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample_negatives(
+    positive: Tensor, n_items: int, n: int = 1, generator: torch.Generator | None = None
+) -> Tensor:
+    """n ids per positive, uniform over the real items (ids 2, 3, ...) except the positive itself.
+
+    positive (...) -> (..., n). Drawn from one item fewer, then stepped over the positive: no rejection
+    needed. A catalogue of one item has no negative: ValueError.
+    """
+    if n_items < 4:
+        raise ValueError("negatives need at least two real items in the catalogue (ids 2 and 3)")
+    shape = (*positive.shape, n)
+    draw = torch.randint(2, n_items - 1, shape, generator=generator, device=positive.device)  # (..., n)
+    return draw + (draw >= positive[..., None]) * (positive[..., None] >= 2)  # (..., n)
+
+
+def full_softmax_loss(state: Tensor, target: Tensor, items: Tensor) -> Tensor:
+    """Mean of -log softmax(items . state)[target] over N predictions.
+
+    state (N, d), target (N,) ids, items (M, d) the item vectors; ids 0 and 1 are never predicted.
+    The logits go straight into the cross-entropy, which contains the softmax.
+    """
+    logits = state @ items[2:].T  # (N, M - 2)
+    return F.cross_entropy(logits, target - 2)
+
+
+def sampled_softmax_loss(
+    state: Tensor,
+    target: Tensor,
+    items: Tensor,
+    n: int,
+    probability: Tensor | None = None,
+    correct: bool = True,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The same loss with the sum over the catalogue estimated from n sampled items.
+
+    Items are drawn with `probability` q (M,) (default: uniform over real items), once for the whole batch.
+    An item that is drawn often would be pushed down often; subtracting log(n q) from its logit repays that
+    (the "logQ" correction): sum_j exp(s_j - log(n q_j)) over the draws is then an unbiased estimate of the
+    sum of exp(s) over the catalogue (importance sampling, Bengio and Senecal 2008,
+    doi:10.1109/TNN.2007.912312). `correct=False` leaves it out, to see what goes wrong. A draw that equals
+    a row's own target is left out of that row.
+    """
+    if probability is None:
+        probability = torch.ones(len(items), device=items.device)
+    q = probability.clone()  # (M,)
+    q[:2] = 0
+    q = q / q.sum()
+    drawn = torch.multinomial(q, n, replacement=True, generator=generator)  # (n,)
+    positive = (state * items[target]).sum(-1, keepdim=True)  # (N, 1)
+    negative = state @ items[drawn].T  # (N, n)
+    if correct:
+        negative = negative - (n * q[drawn]).log()  # (N, n)
+    negative = negative.masked_fill(drawn == target[:, None], torch.finfo(negative.dtype).min)  # (N, n)
+    logits = torch.cat([positive, negative], dim=1)  # (N, 1 + n)
+    return F.cross_entropy(logits, torch.zeros_like(target))

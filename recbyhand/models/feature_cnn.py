@@ -1,0 +1,41 @@
+"""A convolution over the feature vectors of user and item."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from recbyhand.data.batch import Batch, Schema
+from recbyhand.layers import MLP, Conv1d, FeatureEmbedding
+from recbyhand.models.base import Recommender
+
+
+class FeatureCNN(Recommender):
+    """logit = MLP(flatten(ReLU(conv(V)))), V (F, d) the stacked feature vectors of one example.
+
+    `over="fields"`: a window covers `kernel` neighbouring fields with all their dimensions.
+    `over="dims"`: a window covers `kernel` neighbouring embedding dimensions of all fields; since embedding
+    dimensions have no order, nothing makes two of them neighbours (the chapter measures what that costs).
+    """
+
+    def __init__(
+        self, schema: Schema, *, dim: int = 16, over: str = "fields", channels: int = 16, kernel: int = 3
+    ):
+        super().__init__()
+        if over not in ("fields", "dims"):
+            raise ValueError(f"over is 'fields' or 'dims', got {over!r}")
+        n_fields = len(schema.fields)
+        depth, length = (dim, n_fields) if over == "fields" else (n_fields, dim)
+        if kernel > length:
+            raise ValueError(
+                f"kernel={kernel} does not fit {length} {over}; use a kernel of at most {length}"
+            )
+        self.over = over
+        self.embed = FeatureEmbedding(schema.fields, dim)
+        self.conv = Conv1d(depth, channels, kernel)
+        self.head = MLP([channels * (length - kernel + 1), channels, 1])
+
+    def forward(self, batch: Batch) -> Tensor:
+        v = self.embed(batch.ids())  # (B, F, d)
+        x = v.transpose(1, 2) if self.over == "fields" else v  # (B, d, F) or (B, F, d)
+        y = self.conv(x).relu()  # (B, channels, length - kernel + 1)
+        return self.head(y.flatten(1)).squeeze(-1)  # (B,)

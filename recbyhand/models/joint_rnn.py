@@ -1,0 +1,60 @@
+"""One recurrent network, two tasks: the click, and the next item of the history."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbyhand.data.batch import Batch, Schema
+from recbyhand.layers import events_first, full_softmax_loss, id_embedding, last_state, sampled_softmax_loss
+from recbyhand.models.base import Recommender
+from recbyhand.models.rnn_recommender import recurrent
+
+
+class JointRNN(Recommender):
+    """logit = h_n . e_i + b_i + b;  loss = BCE(logit, y) + alpha * mean_t CE(E h_t, item_{t+1}).
+
+    h_t = cell(e_t, h_{t-1}) has read items 1..t and predicts item t+1 inside the history; it never predicts
+    the target, whose label may say "not liked". `sampled` = 0 scores the full catalogue, any other number
+    that many sampled items (for large catalogues).
+    """
+
+    def __init__(
+        self, schema: Schema, *, dim: int = 16, cell: str = "gru", alpha: float = 0.2, sampled: int = 0
+    ):
+        super().__init__()
+        self.alpha, self.sampled = alpha, sampled
+        self.item = id_embedding(schema.n_items, dim)
+        self.item_bias = id_embedding(schema.n_items, 1)
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.rnn = recurrent(cell, dim, dim)
+
+    def states(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        tokens, mask = events_first(batch.history, batch.history_mask)  # (B, L)
+        return self.rnn(self.item(tokens))[0], tokens, mask  # (B, L, d), (B, L), (B, L)
+
+    def click(self, states: Tensor, mask: Tensor, item: Tensor) -> Tensor:
+        u, v = last_state(states, mask), self.item(item)  # (B, d), (B, d)
+        return (u * v).sum(-1) + self.item_bias(item).squeeze(-1) + self.bias  # (B,)
+
+    def forward(self, batch: Batch) -> Tensor:
+        states, _, mask = self.states(batch)  # (B, L, d)
+        return self.click(states, mask, batch.item)  # (B,)
+
+    def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        has_next = mask[:, 1:]  # (B, L-1) position t has a real successor
+        h, target = states[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
+        if len(target) == 0:  # no history has two events
+            return states.sum() * 0
+        if self.sampled:
+            return sampled_softmax_loss(h, target, self.item.weight, self.sampled)
+        return full_softmax_loss(h, target, self.item.weight)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        states, tokens, mask = self.states(batch)  # (B, L, d)
+        logit = self.click(states, mask, batch.item)  # (B,)
+        return {
+            "click": F.binary_cross_entropy_with_logits(logit, batch.label),
+            "next": self.alpha * self.next_item_loss(states, tokens, mask),
+        }

@@ -1,0 +1,48 @@
+"""The base of all sequence models: add up the history, whatever the target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbyhand.data.batch import Batch, Schema
+from recbyhand.layers import MLP, ItemVectors, weighted_sum
+from recbyhand.models.base import Recommender
+
+
+class PooledSequence(Recommender):
+    """x = mean (or sum) of the history's item vectors;  logit = MLP([x, t, x * t]), t the target's vector.
+
+    `head="concat"` leaves out the product x * t; `hidden=()` with it makes the score a sum of a user part and
+    an item part, which ranks the items alike for every user (the chapter proves it).
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        dim: int = 16,
+        pooling: str = "mean",
+        head: str = "product",
+        hidden: tuple[int, ...] = (32,),
+        features: bool = False,
+        activation: str = "relu",
+    ):
+        super().__init__()
+        if pooling not in ("mean", "sum") or head not in ("product", "concat"):
+            raise ValueError(
+                f"pooling is 'mean' or 'sum', head 'product' or 'concat'; got {pooling!r}, {head!r}"
+            )
+        self.pooling, self.head = pooling, head
+        self.item = ItemVectors(schema, dim, features=features)
+        parts = 3 if head == "product" else 2
+        self.mlp = MLP([parts * self.item.width, *hidden, 1], activation=activation)
+
+    def forward(self, batch: Batch) -> Tensor:
+        e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
+        weights = batch.history_mask.to(e.dtype)  # (B, L)
+        if self.pooling == "mean":
+            weights = weights / weights.sum(1, keepdim=True).clamp(min=1)  # (B, L)
+        x = weighted_sum(weights, e)  # (B, d)
+        parts = [x, t, x * t] if self.head == "product" else [x, t]
+        return self.mlp(torch.cat(parts, dim=1)).squeeze(-1)  # (B,)
