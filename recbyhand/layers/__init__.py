@@ -1,0 +1,59 @@
+"""Layers: the pieces that models are made of."""
+
+from recbyhand.layers.activations import ACTIVATIONS, Dice, get_activation
+from recbyhand.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    BilinearAttention,
+    DotAttention,
+    ElementwiseAttention,
+    LinearAttention,
+    LocalActivationUnit,
+    masked_softmax,
+    weighted_sum,
+)
+from recbyhand.layers.convolution import Conv1d
+from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
+from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
+from recbyhand.layers.items import ItemVectors
+from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.normalisation import BatchNorm, LayerNorm
+from recbyhand.layers.positions import PositionalEncoding
+from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
+from recbyhand.layers.softmax_loss import full_softmax_loss, sample_negatives, sampled_softmax_loss
+
+__all__ = [
+    "ACTIVATIONS",
+    "AUGRU",
+    "MLP",
+    "AUGRUCell",
+    "AdditiveAttention",
+    "Attention",
+    "BatchNorm",
+    "BilinearAttention",
+    "Conv1d",
+    "Dice",
+    "DotAttention",
+    "Dropout",
+    "ElementwiseAttention",
+    "FMInteraction",
+    "FeatureEmbedding",
+    "GRUCell",
+    "ItemVectors",
+    "LSTMCell",
+    "LayerNorm",
+    "LinearAttention",
+    "LocalActivationUnit",
+    "PairwiseInteraction",
+    "PositionalEncoding",
+    "RNNCell",
+    "events_first",
+    "full_softmax_loss",
+    "get_activation",
+    "id_embedding",
+    "last_state",
+    "masked_softmax",
+    "sample_negatives",
+    "sampled_softmax_loss",
+    "weighted_sum",
+]

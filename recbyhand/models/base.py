@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+import inspect
 
-from recbyhand.data.batch import Batch, Schema
+from torch import nn
+
+from recbyhand.data.batch import Schema
 
 
 class Recommender(nn.Module):
     """A model: built from a schema, called on a batch, answering with logits of shape (B,)."""
 
     schema: Schema
-    settings: dict  # the keyword arguments it was built with
+    settings: dict  # every setting it was built with, defaults included
 
-    def __new__(cls, schema: Schema, *args, **settings):
+    def __new__(cls, schema: Schema | None = None, *args, **settings):
         model = super().__new__(cls)
-        if args:
-            raise TypeError(f"{cls.__name__} takes its settings by name: {cls.__name__}(schema, dim=16, ...)")
+        if schema is None:  # a copy is being made: it brings its own schema and settings
+            return model
+        signature = inspect.signature(cls.__init__)
+        try:
+            given = signature.bind(model, schema, *args, **settings)
+        except TypeError as error:
+            names = ", ".join(f"{name}=..." for name in list(signature.parameters)[2:])
+            raise TypeError(f"{error}: settings go by name, {cls.__name__}(schema, {names})") from None
+        given.apply_defaults()
+        arguments = dict(list(given.arguments.items())[2:])  # without self and schema
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:  # a subclass that hands **settings on
+                arguments |= arguments.pop(name)
         object.__setattr__(model, "schema", schema)
-        object.__setattr__(model, "settings", settings)
+        object.__setattr__(model, "settings", arguments)
         return model
-
-    def forward(self, batch: Batch) -> Tensor:
-        raise NotImplementedError

@@ -1,0 +1,55 @@
+"""Matrix factorisation: one vector per user, one per item, and their inner product."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recbyhand.data.batch import Batch, Schema
+from recbyhand.layers import id_embedding
+from recbyhand.models.als import Factors
+from recbyhand.models.base import Recommender
+
+
+class MatrixFactorization(Recommender):
+    r"""$$\hat y_{ui} = \mu + b_u + b_i + \mathbf u_u \cdot \mathbf v_i$$
+
+    Also called latent factor model. `biases=False` keeps the inner product alone. An unknown user or item
+    has a zero vector and no bias: the rest of the sum still speaks. Trained by gradient descent with `fit`,
+    or filled with factors that `als` has found: the model is the same, only the solver differs.
+
+    Source: Koren, Bell and Volinsky 2009, Matrix factorization techniques, doi:10.1109/MC.2009.263.
+    """
+
+    def __init__(self, schema: Schema, *, dim: int = 16, biases: bool = True):
+        super().__init__()
+        self.user = id_embedding(schema.n_users, dim)
+        self.item = id_embedding(schema.n_items, dim)
+        self.biases = biases
+        if biases:
+            self.mean = nn.Parameter(torch.zeros(()))  # mu
+            self.user_bias = id_embedding(schema.n_users, 1, std=0)
+            self.item_bias = id_embedding(schema.n_items, 1, std=0)
+
+    def forward(self, batch: Batch) -> Tensor:
+        u = self.user(batch.user)  # (B, d)
+        v = self.item(batch.item)  # (B, d)
+        logit = (u * v).sum(-1)  # (B,)
+        if self.biases:
+            b_u = self.user_bias(batch.user)[:, 0]  # (B,)
+            b_i = self.item_bias(batch.item)[:, 0]  # (B,)
+            logit = self.mean + b_u + b_i + logit  # (B,)
+        return logit
+
+    @classmethod
+    def from_factors(cls, schema: Schema, factors: Factors) -> MatrixFactorization:
+        """The model with the factors of `als`. Its answers are in the units of the values factorised."""
+        model = cls(schema, dim=factors.user.shape[1], biases=factors.user_bias is not None)
+        with torch.no_grad():
+            model.user.weight.copy_(factors.user)
+            model.item.weight.copy_(factors.item)
+            if model.biases:
+                model.mean.fill_(factors.mean)
+                model.user_bias.weight.copy_(factors.user_bias[:, None])
+                model.item_bias.weight.copy_(factors.item_bias[:, None])
+        return model
