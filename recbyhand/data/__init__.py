@@ -2,6 +2,6 @@
 
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Dataset, from_frames
 
-__all__ = ["Batch", "Dataset", "Examples", "Field", "Ranking", "Schema", "Task", "ctr"]
+__all__ = ["Batch", "Dataset", "Examples", "Field", "Ranking", "Schema", "Task", "ctr", "from_frames"]

@@ -126,7 +126,8 @@ class Examples:
         return rows.long() if rows.numel() == 0 and rows.dtype != torch.bool else rows
 
     def __repr__(self) -> str:
-        return f"{len(self):,} examples of {len(self.user.unique()):,} users and {len(self.item.unique()):,} items"
+        users, items = len(self.user.unique()), len(self.item.unique())
+        return f"{len(self):,} examples of {users:,} users and {items:,} items"
 
 
 @dataclass(eq=False, repr=False)
@@ -147,7 +148,7 @@ class Ranking:
         return len(self.user)
 
     def allowed(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """(rows, n_items) True where an item may be recommended: real and not seen; from row `start` to `stop`."""
+        """(rows, n_items) True where an item may be recommended, in rows `start` to `stop`."""
         allowed = ~self._table(self.seen, start, stop)
         allowed[:, :2] = False
         return allowed

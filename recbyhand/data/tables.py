@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 from dataclasses import dataclass
+from typing import NoReturn
 
+import numpy as np
 import pandas as pd
 
 
@@ -71,7 +74,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{key} {value}" for key, value in self.summary().items())
-        return "\n".join(filter(None, (f"{type(self).__name__} {self.name!r}: {counts}", self.note, self.licence)))
+        lines = f"{type(self).__name__} {self.name!r}: {counts}", self.note, self.licence
+        return "\n".join(filter(None, lines))
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -85,3 +89,183 @@ class Dataset:
             "<div style='border-left:3px solid currentColor;padding:.3em .8em;margin:.4em 0'>"
             f"<b>{html.escape(self.name)}</b>{note}<div>{cells}</div>{licence}</div>"
         )
+
+
+def from_frames(
+    ratings: pd.DataFrame,
+    users: pd.DataFrame | None = None,
+    items: pd.DataFrame | None = None,
+    *,
+    like: float = 4,
+    scale: tuple[float, float] = (0, 5),
+    name: str = "my data",
+) -> Dataset:
+    """A data set from your own tables; they are copied, checked and never changed.
+
+    ratings   `user`, `item`, `rating` and, if there is one, `time`; other columns are left out
+    users     `user` and features; without this table, the users who rate
+    items     `item`, `title` and features; without this table, the items rated; without titles, their ids
+    like      a rating of at least this much counts as a click (clicks of 0 and 1: `like=1`)
+    scale     lowest and highest rating there is
+
+    Handled: ids may be whole numbers or text (whole numbers that pandas holds as 3.0 are made whole again).
+    `time` is seconds from any beginning, whole or not, or a datetime column (made UTC seconds); rows may come
+    in any order and are sorted by it. Without `time`, rows are taken in the order in which they stand.
+    Features are categories; missing ones are "unknown"; tuples or lists are several values.
+
+    Refused, with a ValueError that names the row and the remedy: an empty table, a missing column, a missing,
+    fractional or mixed id, a rating that is missing or off the scale, a time that is missing, negative or
+    text, the same user, item and time twice, a user or item with two rows or with none in a table you give,
+    a feature of many different fractions, and a `like` that no rating reaches.
+    """
+    _check_columns(ratings, "ratings", ("user", "item", "rating"))
+    table = pd.DataFrame(
+        {
+            "user": _ids(ratings, "user", "ratings"),
+            "item": _ids(ratings, "item", "ratings"),
+            "rating": _numbers(ratings, "rating", "ratings", "drop the row, or correct it"),
+            "time": _seconds(ratings) if "time" in ratings else np.arange(len(ratings)),
+        },
+        index=ratings.index,
+    )
+    off = ~table["rating"].between(*scale)
+    if off.any():
+        rating = table["rating"][off].iloc[0]
+        _refuse(
+            "ratings", table, off, f"rating {rating:g} is off the scale {scale}", "correct it, or pass scale="
+        )
+    if not (table["rating"] >= like).any():
+        highest = table["rating"].max()
+        raise ValueError(f"no rating reaches like={like}: the highest is {highest:g}; pass a lower like=")
+    twice = table.duplicated(["user", "item", "time"])
+    if twice.any():
+        user, item, time = table.loc[twice, ["user", "item", "time"]].iloc[0]
+        remedy = 'keep one: ratings.drop_duplicates(["user", "item", "time"])'
+        _refuse(
+            "ratings", table, twice, f"user {user!r} rated {item!r} at time {time} in a row above too", remedy
+        )
+    note = "from your own tables" + ("" if "time" in ratings else ", in the order of their rows")
+    users = _entities(users, "user", table)
+    items = _entities(items, "item", table)
+    titles = items["title"] if "title" in items else pd.Series(pd.NA, index=items.index, dtype=object)
+    items["title"] = titles.astype(object).where(titles.notna(), items["item"]).astype(str)
+    ratings = table.sort_values("time", kind="stable", ignore_index=True)
+    return Dataset(name=name, users=users, items=items, ratings=ratings, like=like, note=note)
+
+
+def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The table of users or items, checked against the ratings; made from them where none is given."""
+    name = kind + "s"
+    if table is None:
+        return pd.DataFrame({kind: np.sort(ratings[kind].unique())})
+    _check_columns(table, name, (kind,))
+    table = table.assign(**{kind: _ids(table, kind, name)})
+    twice = table[kind].duplicated()
+    if twice.any():
+        raw = table[kind][twice].iloc[0]
+        _refuse(
+            name, table, twice, f"{kind} {raw!r} has a row above too", f'{name}.drop_duplicates("{kind}")'
+        )
+    lost = ~ratings[kind].isin(table[kind])
+    if lost.any():
+        raw, known = ratings[kind][lost].iloc[0], table[kind].iloc[0]
+        if isinstance(raw, str) != isinstance(known, str):
+            remedy = f"ids such as {raw!r} and {known!r} never match: make both text with .astype(str)"
+        else:
+            remedy = f"add its row, or keep ratings[ratings.{kind}.isin({name}.{kind})]"
+        _refuse("ratings", ratings, lost, f"{kind} {raw!r} is not in {name}", remedy)
+    for column in table.columns.drop([kind, "title"], errors="ignore"):
+        numbers = table[column].dropna()
+        fractions = pd.api.types.is_float_dtype(numbers) and (numbers % 1 != 0).any()
+        if fractions and numbers.nunique() > 50:
+            raise ValueError(
+                f"column {column!r} of {name} has {numbers.nunique()} different numbers, but a feature is a "
+                f"category: put them in groups, pd.qcut({name}[{column!r}], 10).astype(str)"
+            )
+    return table.reset_index(drop=True)
+
+
+def _check_columns(table: pd.DataFrame, name: str, needed: tuple[str, ...]) -> None:
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{name} is a {type(table).__name__}; give a pandas DataFrame")
+    for column in needed:
+        if column not in table:
+            close = difflib.get_close_matches(column, map(str, table.columns), n=1, cutoff=0.5)
+            close = close or [str(c) for c in table.columns if column in str(c).lower()][:1]
+            remedy = f'{name}.rename(columns={{"{close[0]}": "{column}"}})' if close else "add it"
+            raise ValueError(f"{name} has no column {column!r}, only {[*map(str, table.columns)]}: {remedy}")
+    if table.columns.duplicated().any():
+        raise ValueError(
+            f"{name} has two columns called {table.columns[table.columns.duplicated()][0]!r}: keep one"
+        )
+    if not len(table):
+        raise ValueError(f"{name} has no rows: there is nothing to learn from")
+
+
+def _refuse(name: str, table: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> NoReturn:
+    """ValueError that names the first bad row by its index label."""
+    bad = np.asarray(bad)
+    more = f" (and {bad.sum() - 1} more)" if bad.sum() > 1 else ""
+    raise ValueError(f"{name}, row {table.index[bad.argmax()]!r}{more}: {problem}; {remedy}")
+
+
+def _ids(table: pd.DataFrame, kind: str, name: str) -> pd.Series:
+    """Ids as int64 or text."""
+    ids = table[kind]
+    if ids.isna().any():
+        _refuse(
+            name,
+            table,
+            ids.isna(),
+            f"{kind} is missing",
+            f'name it, or drop the row: dropna(subset="{kind}")',
+        )
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        ids = ids.astype(ids.cat.categories.dtype)
+    if pd.api.types.is_float_dtype(ids):
+        broken = (ids % 1 != 0) | (ids.abs() >= 2**53)  # from there on, floats skip whole numbers
+        if broken.any():
+            _refuse(
+                name, table, broken, f"{kind} {ids[broken].iloc[0]!r} is no whole number", "make ids text"
+            )
+        return ids.astype("int64")
+    if pd.api.types.is_integer_dtype(ids) and not (ids > np.iinfo("int64").max).any():
+        return ids.astype("int64")
+    text = ids.map(lambda v: isinstance(v, str)).astype(bool)
+    whole = ids.map(lambda v: isinstance(v, (int, np.integer)) and abs(int(v)) < 2**63).astype(bool)
+    if text.all():
+        return ids.astype(object)
+    if whole.all():
+        return ids.astype("int64")
+    odd = ~text if text.iloc[0] else ~whole
+    _refuse(
+        name, table, odd, f"{kind} {ids[odd].iloc[0]!r} is unlike the others", "make all text: .astype(str)"
+    )
+
+
+def _numbers(table: pd.DataFrame, column: str, name: str, remedy: str) -> pd.Series:
+    """A column of finite numbers."""
+    numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        _refuse(name, table, bad, f"{column} is {table[column][bad].iloc[0]!r}, not a number", remedy)
+    return numbers
+
+
+def _seconds(ratings: pd.DataFrame) -> pd.Series:
+    """Times as whole seconds, int64."""
+    time = ratings["time"]
+    if isinstance(time.dtype, pd.DatetimeTZDtype):
+        time = time.dt.tz_convert("UTC").dt.tz_localize(None)
+    if pd.api.types.is_datetime64_any_dtype(time):
+        if time.isna().any():
+            _refuse("ratings", ratings, time.isna(), "time is missing", "drop the row, or correct it")
+        time = time.astype("datetime64[s]").astype("int64")
+    remedy = "drop the row, or convert the column: pd.to_datetime(ratings.time)"
+    seconds = np.floor(_numbers(ratings.assign(time=time), "time", "ratings", remedy)).astype("int64")
+    if (seconds < 0).any():
+        first = seconds[seconds < 0].iloc[0]
+        _refuse(
+            "ratings", ratings, seconds < 0, f"time {first} is negative", "count from an earlier beginning"
+        )
+    return seconds
