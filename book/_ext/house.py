@@ -1,0 +1,289 @@
+"""What Jupyter Book does not do by itself: this book's own Sphinx extension.
+
+- lessons are executed by `lessons.py`, once, and their outputs put in as Sphinx reads them;
+- the address of the repository comes from the environment or the git remote; none known, no launch button;
+- *Where the sources are covered* and *Errata* are made from their CSV files;
+- pages are made light: no script or font that no page needs, no search index before someone searches.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+from html import escape
+from pathlib import Path
+
+import lessons
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+LOGGER = logging.getLogger(__name__)
+BOOK = lessons.ROOT / "book"
+COLAB_BRANCH = "notebooks"  # where the workflow pushes what publish.py wrote
+
+# --- where this book lives ---------------------------------------------------------------------------------------
+
+
+def repository(environment=os.environ) -> str | None:
+    """https address of the repository: RECBYHAND_REPOSITORY, the workflow's own, or the git remote; else None."""
+    if "RECBYHAND_REPOSITORY" in environment:
+        found = environment["RECBYHAND_REPOSITORY"]  # empty: "there is none, do not look further"
+    elif environment.get("GITHUB_REPOSITORY"):
+        found = f"{environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{environment['GITHUB_REPOSITORY']}"
+    else:
+        found = _git("remote", "get-url", "origin")
+    found = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", found.strip())
+    found = re.sub(r"^https://[^/@]*@", "https://", found)  # a token in a remote must not reach a page
+    match = re.fullmatch(r"(https://[\w.-]+/[\w./-]+?)(?:\.git)?/?", found)
+    return match[1] if match else None
+
+
+def commit(environment=os.environ) -> str:
+    """The commit being built; empty if unknown."""
+    return environment.get("RECBYHAND_COMMIT") or environment.get("GITHUB_SHA") or _git("rev-parse", "HEAD")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=lessons.ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def launch_links(repository: str | None, commit: str, page: str) -> list[dict[str, str]]:
+    """Buttons for the lesson `page` (no suffix): Colab and Binder for GitHub, Binder for any other git host."""
+    if not repository:
+        return []
+    owner_repo = repository.removeprefix("https://github.com/")
+    on_github = owner_repo != repository
+    quoted = owner_repo if on_github else repository.replace(":", "%3A").replace("/", "%2F")
+    binder = f"https://mybinder.org/v2/{'gh' if on_github else 'git'}/{quoted}/{commit or 'HEAD'}"
+    links = [("Binder", f"{binder}?urlpath=lab/tree/{page}.ipynb", "_static/images/logo_binder.svg")]
+    if on_github:
+        url = f"https://colab.research.google.com/github/{owner_repo}/blob/{COLAB_BRANCH}/{page}.ipynb"
+        links.insert(0, ("Colab", url, "_static/images/logo_colab.png"))
+    return [
+        {"type": "link", "text": name, "tooltip": f"Open in {name}", "url": url, "icon": icon, "label": name.lower()}
+        for name, url, icon in links
+    ]
+
+
+def _buttons(app, pagename, templatename, context, doctree) -> None:
+    buttons, where = context.get("header_buttons"), app.config.house_repository
+    if buttons is None or not where:
+        return
+    if context.get("page_source_suffix") == ".ipynb":
+        links = launch_links(where, app.config.house_commit, pagename)
+        group = {"type": "group", "tooltip": "Run this lesson", "icon": "fas fa-rocket", "label": "launch-buttons"}
+        buttons.insert(0, {**group, "buttons": links})
+    link = {"type": "link", "url": where, "tooltip": "Source repository", "icon": "fab fa-github", "label": "repo"}
+    buttons.append(link)
+
+
+# --- lessons -----------------------------------------------------------------------------------------------------
+
+
+def _lesson(app, docname: str) -> Path | None:
+    path = Path(app.env.doc2path(docname))
+    chosen = os.environ.get("RECBYHAND_ONLY", "")  # build.py --only: the other lessons keep their pages empty
+    return path if path.suffix == ".ipynb" and chosen in docname else None
+
+
+def _outdated(app, env, added, changed, removed) -> list[str]:
+    known = env.__dict__.setdefault("house_keys", {})
+    stale = []
+    for docname in env.found_docs:
+        path = _lesson(app, docname)
+        now = lessons.key(path) if path else None
+        if known.get(docname) != now:
+            stale.append(docname)
+        known[docname] = now
+    return stale
+
+
+def _read(app, docname: str, source: list[str]) -> None:
+    if path := _lesson(app, docname):
+        try:
+            source[0] = lessons.with_outputs(path, source[0], lessons.outputs(path))
+        except lessons.LessonFailed as error:
+            LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
+
+
+# --- pages made from tables --------------------------------------------------------------------------------------
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """Rows of a CSV file in book/."""
+    with open(BOOK / name, newline="", encoding="utf8") as file:
+        return list(csv.DictReader(file))
+
+
+class Made(SphinxDirective):
+    """A directive whose content is MyST text made from CSV files; being text, it is translated like any other."""
+
+    has_content = False
+    files: tuple[str, ...] = ()
+
+    def run(self) -> list[nodes.Node]:
+        for name in self.files:
+            self.env.note_dependency(str(BOOK / name))
+        holder = nodes.container()
+        self.state.nested_parse(StringList(self.text(), self.get_source_info()[0]), self.content_offset, holder)
+        return holder.children
+
+    def text(self) -> list[str]:
+        raise NotImplementedError
+
+
+def _link(row: dict[str, str]) -> str:
+    return f"{{ref}}`{_lesson_title(row)} <{row['anchor']}>`"
+
+
+def _lesson_title(row: dict[str, str]) -> str:
+    path = lessons.ROOT / f"{row['lesson'].removesuffix('.ipynb').removesuffix('.md')}.ipynb"
+    text = "\n".join(c.source for c in lessons.read(path).cells if c.cell_type == "markdown")
+    heading = re.search(r"^# (.+)$", text, flags=re.M)
+    return heading[1].strip().replace("`", "") if heading else path.stem
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ").strip()
+
+
+class SourceMap(Made):
+    """Every item of the sources, and the place in this book that covers it."""
+
+    files = ("source_map.csv", "inventory.csv")
+
+    def text(self) -> list[str]:
+        places: dict[str, list[dict[str, str]]] = {}
+        for row in rows("source_map.csv"):
+            places.setdefault(row["id"], []).append(row)
+        items = rows("inventory.csv")
+        covered = [item for item in items if item["id"] in places]
+        lines = [f"{len(covered)} of {len(items)} items are covered so far.", ""]
+        for section in dict.fromkeys(item["section"] for item in items):
+            inside = [item for item in items if item["section"] == section]
+            lines += [f"**{section}**", "", "| | Kind | Item | Here |", "|---|---|---|---|"]
+            for item in inside:
+                here = "; ".join(
+                    _link(row) + (f" ({_cell(row['note'])})" if row["note"] else "") for row in places.get(item["id"], ())
+                )
+                lines.append(f"| {item['id']} | {item['kind']} | {_cell(item['item'])} | {here or 'not yet'} |")
+            lines.append("")
+        return lines
+
+
+class Errata(Made):
+    """Every fault of the sources that the book teaches, and the test that guards against it."""
+
+    files = ("errata.csv",)
+
+    def text(self) -> list[str]:
+        taught = rows("errata.csv")
+        if not taught:
+            return ["None is taught yet."]
+        lines = ["| | Taught in | Guarded by |", "|---|---|---|"]
+        return lines + [f"| {row['id']} | {_link(row)} | `{_cell(row['test'])}` |" for row in taught]
+
+
+# --- light pages -------------------------------------------------------------------------------------------------
+
+
+def _describe(app, pagename, templatename, context, doctree) -> None:
+    """A description for search engines: the page's own (front matter), or its first paragraph."""
+    words = (context.get("meta") or {}).get("description", "")
+    if not words and doctree is not None:
+        first = next((p.astext() for p in doctree.findall(nodes.paragraph) if len(p.astext()) > 60), "")
+        words = first if len(first) <= 155 else first[:155].rsplit(" ", 1)[0] + " ..."
+    words = " ".join((words or app.config.house_description).split())
+    context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{escape(words)}" />\n'
+
+
+def _subset_icons(static: Path, pages: list[Path]) -> None:
+    """Keep only the glyphs of Font Awesome that some page, script or style of this book names."""
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
+    texts = [p.read_text(encoding="utf8", errors="ignore") for p in [*pages, *static.rglob("*.js")]]
+    named = {name for text in texts for name in re.findall(r"\bfa-([a-z0-9-]+)", text)}
+    style = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf8")
+    points = set()
+    for selectors, point in re.findall(r'([^{}]*):before\{content:"\\([0-9a-f]+)"', style):
+        if named & set(re.findall(r"\.fa-([a-z0-9-]+)", selectors)) or ".fa-" not in selectors:
+            points.add(int(point, 16))  # by name, or where the theme's own style draws an icon by its code point
+    fonts = static / "vendor" / "fontawesome" / "webfonts"
+    for path in fonts.glob("*.woff2"):
+        options = Options()
+        options.flavor, options.notdef_outline, options.ignore_missing_unicodes = "woff2", True, True
+        font = TTFont(path)
+        subsetter = Subsetter(options)
+        subsetter.populate(unicodes=points)
+        subsetter.subset(font)
+        font.flavor = "woff2"
+        font.save(path)
+    for path in fonts.glob("*.ttf"):
+        path.unlink()
+
+
+def _finish(app, exception) -> None:
+    if exception or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    _subset_icons(static, list(out.rglob("*.html")))
+    for unused in ("scripts/fontawesome.js", "scripts/fontawesome.js.map", "sphinx-thebe.js", "sphinx-thebe.css"):
+        (static / unused).unlink(missing_ok=True)
+    for path in [*static.rglob("*.js.map"), *static.rglob("*.css.map")]:
+        path.unlink()
+    if app.config.house_repository and app.config.house_commit:
+        _fill_downloads(app, out)
+    shutil.rmtree(out / "_sources" / "book" / "_static", ignore_errors=True)
+
+
+def _fill_downloads(app, out: Path) -> None:
+    import publish
+
+    where = publish.address(app.config.house_repository, app.config.house_commit)
+    for path in (out / "_sources" / "chapters").rglob("*.ipynb"):
+        text = path.read_text(encoding="utf8")
+        if publish.EMPTY in text.replace('\\"', '"'):
+            path.write_text(publish.fill(text, where), encoding="utf8")
+
+
+def _configure(app, config) -> None:
+    lessons.set_environment()
+    config.html_math_renderer = "katex"
+    config.house_repository = repository() or ""
+    config.house_commit = commit() if config.house_repository else ""
+
+
+def _silence(app) -> None:
+    """Jupyter Book loads these whether wanted or not; both point at other hosts."""
+    for found in app.events.listeners.values():
+        found[:] = [one for one in found if not one.handler.__module__.startswith(("sphinx_thebe", "sphinx_comments"))]
+
+
+def setup(app):
+    app.setup_extension("formulas")
+    app.add_config_value("house_repository", "", "html")
+    app.add_config_value("house_commit", "", "html")
+    app.add_config_value("house_description", "", "html")
+    app.add_directive("source-map", SourceMap)
+    app.add_directive("errata-table", Errata)
+    app.connect("config-inited", _configure, priority=900)
+    app.connect("builder-inited", _silence, priority=0)
+    app.connect("env-get-outdated", _outdated)
+    app.connect("source-read", _read)
+    app.connect("html-page-context", _buttons, priority=502)
+    app.connect("html-page-context", _describe, priority=502)
+    app.connect("build-finished", _finish)
+    app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

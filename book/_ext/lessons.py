@@ -1,0 +1,219 @@
+"""Run lessons, each once, and remember what came out.
+
+    python book/_ext/lessons.py                             # all lessons of the book
+    python book/_ext/lessons.py chapters/01_mlp/features.ipynb
+
+What a lesson printed and drew is kept in `_build/lessons/`, under a key made of everything the lesson depends
+on: its own code, every file of the package, the pinned requirements, Python's version, which data are present, and
+the recorded measurements it names. Any of these changes, and the lesson runs again; a change of prose alone does not.
+Time and peak memory of each run are written to `_build/lessons.csv`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / "_build" / "lessons"
+CELL_LIMIT_S = 300  # a cell that takes this long hangs
+
+
+class LessonFailed(Exception):
+    """A cell raised an error, or wrote to stderr without the tag `stderr-ok`."""
+
+
+def data_folder() -> str | None:
+    """Absolute path of the MovieLens copies: RECBYHAND_DATA, or ../shared/data where that exists."""
+    given = os.environ.get("RECBYHAND_DATA")
+    folder = Path(given).expanduser() if given else ROOT.parent / "shared" / "data"
+    if not folder.is_absolute():
+        folder = ROOT / folder
+    return str(folder.resolve()) if given or folder.is_dir() else None
+
+
+def set_environment() -> None:
+    """What every lesson and every test sees: the data's absolute path, and no debugger's chatter."""
+    if folder := data_folder():
+        os.environ["RECBYHAND_DATA"] = folder
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+
+
+def listed() -> list[Path]:
+    """The lessons in the order of `_toc.yml`."""
+    import yaml
+
+    def files(entry):
+        if isinstance(entry, dict):
+            yield from (entry[k] for k in ("root", "file") if k in entry)
+            for name in ("parts", "chapters", "sections", "subtrees", "entries"):
+                for child in entry.get(name, ()):
+                    yield from files(child)
+
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
+    paths = [ROOT / f"{name.removesuffix('.ipynb')}.ipynb" for name in files(toc)]
+    return [path for path in paths if path.is_file()]
+
+
+def _data_present() -> list[str]:
+    """Names and sizes of the data files a lesson could read: the given folder's, then the user's cache."""
+    folders = [data_folder()]
+    try:
+        from recbyhand.data.movielens import cache_folder
+
+        folders.append(str(cache_folder()))
+    except Exception:
+        pass
+    found = []
+    for number, folder in enumerate(folders):
+        for path in sorted(Path(folder).rglob("*")) if folder and Path(folder).is_dir() else ():
+            if path.is_file():
+                found.append(f"{number} {path.relative_to(folder).as_posix()} {path.stat().st_size}")
+    return found
+
+
+@cache
+def _package() -> str:
+    digest = hashlib.sha256()
+    for path in [ROOT / "requirements.txt", *sorted((ROOT / "recbyhand").rglob("*"))]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    for line in (platform.python_version(), sys.platform, *_data_present()):
+        digest.update(line.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def read(path: Path):
+    """The notebook, as nbformat's NotebookNode."""
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
+def key(path: Path) -> str:
+    """The hash under which a lesson's outputs are kept."""
+    cells = [(c.source, sorted(c.metadata.get("tags", []))) for c in read(path).cells if c.cell_type == "code"]
+    digest = hashlib.sha256(_package().encode() + json.dumps(cells).encode())
+    words = set(re.findall(r"\w+", " ".join(source for source, _ in cells)))
+    beside = [p for p in path.parent.iterdir() if p.is_file() and p.suffix in {".py", ".csv", ".json"}]
+    recorded = (ROOT / "benchmarks" / "results").glob("*.csv")
+    for file in sorted([*beside, *recorded]):
+        if file.stem in words:
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _kept(path: Path) -> Path:
+    return KEPT / path.resolve().relative_to(ROOT).with_suffix(".json")
+
+
+def outputs(path: Path) -> dict:
+    """What the lesson gave: `{"outputs": [per code cell], "seconds", "peak_mb", "ran"}`; runs it if need be."""
+    kept, wanted = _kept(path), key(path)
+    if kept.is_file():
+        record = json.loads(kept.read_text(encoding="utf8"))
+        if record["key"] == wanted:
+            return {**record, "ran": False}
+    record = {"key": wanted, **_run(path)}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.with_suffix(".part").write_text(json.dumps(record), encoding="utf8")
+    kept.with_suffix(".part").replace(kept)
+    return {**record, "ran": True}
+
+
+def _peak_mb(client) -> float:
+    """Highest resident memory of the kernel's process so far, in MiB; 0 where the system does not say."""
+    import psutil
+
+    pid = client.km.provisioner.process.pid
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+    except (OSError, TypeError):
+        info = psutil.Process(pid).memory_info()
+        return getattr(info, "peak_wset", info.rss) / 2**20
+
+
+def _run(path: Path) -> dict:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    set_environment()
+    notebook, name = read(path), path.resolve().relative_to(ROOT).as_posix()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    client = NotebookClient(
+        notebook, timeout=CELL_LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # its remarks on transport are not the lesson's
+    )
+    begun, number = time.perf_counter(), 0
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            number += cell.cell_type == "code"
+            where = f"{name}, code cell {number}"
+            try:
+                client.execute_cell(cell, index)
+            except CellExecutionError as error:
+                text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+                raise LessonFailed(f"{where}: {error.ename}: {error.evalue}\n{text}") from None
+            except (CellTimeoutError, DeadKernelError) as error:
+                raise LessonFailed(f"{where}: {error}\n{cell.source}") from None
+            for output in cell.get("outputs", ()):
+                if output.get("name") == "stderr" and "stderr-ok" not in cell.metadata.get("tags", ()):
+                    raise LessonFailed(f"{where} wrote to stderr:\n{output.text}\n--- the cell:\n{cell.source}")
+        seconds, peak = time.perf_counter() - begun, _peak_mb(client)
+    given = json.loads(nbformat.writes(notebook))["cells"]
+    cells = [cell.get("outputs", []) for cell in given if cell["cell_type"] == "code"]
+    return {"outputs": cells, "seconds": round(seconds, 1), "peak_mb": round(peak)}
+
+
+def with_outputs(path: Path, text: str, record: dict) -> str:
+    """The source text of the notebook with the kept outputs put in."""
+    notebook = json.loads(text)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for number, (cell, given) in enumerate(zip(code, record["outputs"], strict=True), start=1):
+        cell["outputs"], cell["execution_count"] = given, number
+    return json.dumps(notebook)
+
+
+def run_all(paths: list[Path]) -> bool:
+    """Run what must be run, print a table, write `_build/lessons.csv`; False if a lesson failed."""
+    rows, failed = [], []
+    for path in paths:
+        name = path.resolve().relative_to(ROOT).with_suffix("").as_posix()
+        try:
+            record = outputs(path)
+        except LessonFailed as error:
+            failed.append(str(error))
+            print(f"  {name:<48} FAILED", flush=True)
+            continue
+        how = "ran" if record["ran"] else "kept"
+        print(f"  {name:<48} {record['seconds']:>6.1f} s {record['peak_mb']:>6} MB  {how}", flush=True)
+        rows.append((name, record["seconds"], record["peak_mb"]))
+    if set(paths) >= set(listed()):
+        with open(ROOT / "_build" / "lessons.csv", "w", newline="", encoding="utf8") as file:
+            csv.writer(file).writerows([("lesson", "seconds", "peak_mb"), *rows])
+    for text in failed:
+        print(f"\n{'=' * 100}\nLESSON FAILED: {text}", file=sys.stderr)
+    return not failed
+
+
+def main() -> int:
+    KEPT.mkdir(parents=True, exist_ok=True)
+    paths = [Path(argument).resolve() for argument in sys.argv[1:]] or listed()
+    return 0 if run_all(paths) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
