@@ -15,12 +15,17 @@ from recbyhand.layers.attention import (
 from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
-from recbyhand.layers.items import ItemVectors
 from recbyhand.layers.mlp import MLP, Dropout
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import PositionalEncoding
+from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
-from recbyhand.layers.softmax_loss import full_softmax_loss, sample_negatives, sampled_softmax_loss
+from recbyhand.layers.softmax_loss import (
+    full_softmax_loss,
+    negative_sampling_loss,
+    sample_negatives,
+    sampled_softmax_loss,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -47,12 +52,14 @@ __all__ = [
     "PairwiseInteraction",
     "PositionalEncoding",
     "RNNCell",
+    "UserVectors",
     "events_first",
     "full_softmax_loss",
     "get_activation",
     "id_embedding",
     "last_state",
     "masked_softmax",
+    "negative_sampling_loss",
     "sample_negatives",
     "sampled_softmax_loss",
     "weighted_sum",

@@ -23,7 +23,7 @@ def id_embedding(size: int, dim: int, *, std: float = 0.05) -> nn.Embedding:
     return table
 
 
-class _Columns(nn.Module):
+class FieldColumns(nn.Module):
     """Knows which columns of ids belong to which field, and what each column counts."""
 
     field_of: Tensor  # (C,) the field of each column
@@ -61,7 +61,7 @@ class _Columns(nn.Module):
             raise IndexError(f"field {field.name!r} has ids 0 to {field.size - 1}, got {top}")
 
 
-class FeatureEmbedding(_Columns):
+class FeatureEmbedding(FieldColumns):
     r"""One vector per field: ids (B, C) -> (B, F, d), for C columns of ids of F fields.
 
     A field with n values gets their average, $v_f = \sum_k x_k v_k$ with $x_k = 1/n$; one without any gets

@@ -1,4 +1,4 @@
-"""Predicting one item out of the whole catalogue: full and sampled softmax, and negatives."""
+"""Predicting which item comes next: against the whole catalogue, a sample of it, or one other item."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def full_softmax_loss(state: Tensor, target: Tensor, items: Tensor) -> Tensor:
     The logits go straight into the cross-entropy, which contains the softmax.
     """
     logits = state @ items[2:].T  # (N, M - 2)
-    return F.cross_entropy(logits, target - 2)
+    return F.cross_entropy(logits, target - 2, reduction="sum") / max(len(target), 1)  # 0 for no prediction
 
 
 def sampled_softmax_loss(
@@ -62,4 +62,14 @@ def sampled_softmax_loss(
         negative = negative - (n * q[drawn]).log()  # (N, n)
     negative = negative.masked_fill(drawn == target[:, None], torch.finfo(negative.dtype).min)  # (N, n)
     logits = torch.cat([positive, negative], dim=1)  # (N, 1 + n)
-    return F.cross_entropy(logits, torch.zeros_like(target))
+    return F.cross_entropy(logits, torch.zeros_like(target), reduction="sum") / max(len(target), 1)
+
+
+def negative_sampling_loss(state: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """Tell the item that came from one that did not: mean of -log s(h . e) - log(1 - s(h . e')), s = sigmoid.
+
+    state h, right e, wrong e' (N, d). With e' = e the loss is at least 2 ln 2: nothing can be told apart.
+    The auxiliary loss of DIEN (arXiv:1809.03672, eq. 6); in word2vec "negative sampling" (arXiv:1310.4546).
+    """
+    right, wrong = (state * right).sum(-1), (state * wrong).sum(-1)  # (N,), (N,)
+    return -(F.logsigmoid(right) + F.logsigmoid(-wrong)).sum() / max(len(right), 1)  # 0 for no prediction

@@ -7,77 +7,74 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbyhand.data.batch import Batch, Schema
-from recbyhand.layers import AUGRU, MLP, BilinearAttention, events_first, id_embedding, sample_negatives
+from recbyhand.layers import (
+    AUGRU,
+    MLP,
+    BilinearAttention,
+    ItemVectors,
+    UserVectors,
+    events_first,
+    negative_sampling_loss,
+    sample_negatives,
+)
 from recbyhand.models.base import Recommender
-
-EVOLUTIONS = ("augru", "agru", "aigru")
 
 
 class DIEN(Recommender):
-    """h_t = GRU(e_t, h_{t-1});  a_t = softmax_t(h_t W t);  x = AUGRU(h, a)_L;  logit = MLP([x, t, x * t]).
+    """h_t = GRU(e_t, h_{t-1});  a_t = softmax_t(h_t W t);  x = AUGRU(h, a)_L;  logit = MLP([x, t, x * t, user]).
 
-    loss = BCE(logit, y) + alpha * L_aux, where h_t must tell the next item of the history from a random one:
-    L_aux = -mean_t [log s(h_t . e_{t+1}) + log(1 - s(h_t . e'_{t+1}))].   (Zhou et al. 2019,
-    arXiv:1809.03672) `evolution` is "augru" or one of the paper's weaker forms: "agru" (a replaces the
-    gate), "aigru" (a scales the input).
+    loss = BCE(logit, y) + alpha * L_aux: h_t must tell the next item of the history from a random one
+    (Zhou et al. 2019, arXiv:1809.03672). `evolution` is "augru" or one of the paper's weaker forms:
+    "agru" (a replaces the update gate), "aigru" (a scales the input of a GRU).
     """
 
+    # fmt: off
     def __init__(
-        self,
-        schema: Schema,
-        *,
-        dim: int = 16,
-        evolution: str = "augru",
-        alpha: float = 1.0,
-        hidden: tuple[int, ...] = (32,),
-        activation: str = "dice",
+        self, schema: Schema, *, dim: int = 16, users: bool = False, features: bool = False,
+        evolution: str = "augru", alpha: float = 1.0, hidden: tuple[int, ...] = (32,), activation: str = "dice",
     ):
+        # fmt: on
         super().__init__()
-        if evolution not in EVOLUTIONS:
-            raise ValueError(f"evolution is one of {', '.join(EVOLUTIONS)}; got {evolution!r}")
+        if evolution not in ("augru", "agru", "aigru"):
+            raise ValueError(f"evolution is 'augru', 'agru' or 'aigru'; got {evolution!r}")
         self.alpha, self.evolution = alpha, evolution
-        self.item = id_embedding(schema.n_items, dim)
-        self.extract = nn.GRU(dim, dim, batch_first=True)
-        self.attend = BilinearAttention(dim)
-        self.evolve = AUGRU(dim, dim, replace=evolution == "agru")
-        self.mlp = MLP([3 * dim, *hidden, 1], activation=activation)
+        self.item = ItemVectors(schema, dim, features=features)
+        self.user = UserVectors(schema, dim, ids=users, features=features)
+        width = self.item.width
+        self.extract = nn.GRU(width, width, batch_first=True)
+        self.attend = BilinearAttention(width)
+        self.evolve = AUGRU(width, width, replace=evolution == "agru")
+        self.mlp = MLP([3 * width + self.user.width, *hidden, 1], activation=activation)
 
     def interests(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         tokens, mask = events_first(batch.history, batch.history_mask)  # (B, L)
         return self.extract(self.item(tokens))[0], tokens, mask  # (B, L, d), (B, L), (B, L)
 
     def attention(self, batch: Batch) -> Tensor:
-        """(B, L): weight of each step of the history, real events first; rows sum to 1, 0 where padded."""
+        """(B, L): the weight of each step of the history, real events first; rows sum to 1, 0 where padded."""
         h, _, mask = self.interests(batch)
         return self.attend(self.item(batch.item), h, mask)
 
-    def click(self, h: Tensor, mask: Tensor, item: Tensor) -> Tensor:
-        t = self.item(item)  # (B, d)
+    def click(self, batch: Batch, h: Tensor, mask: Tensor) -> Tensor:
+        t = self.item(batch.item)  # (B, d)
         a = self.attend(t, h, mask)  # (B, L)
-        if self.evolution == "aigru":
-            states = self.evolve(a[..., None] * h, mask.to(h.dtype))  # (B, L, d)
-        else:
-            states = self.evolve(h, a)  # (B, L, d) a = 0 keeps the state through the padding
-        x = states[:, -1]  # (B, d)
-        return self.mlp(torch.cat([x, t, x * t], dim=1)).squeeze(-1)  # (B,)
+        h, gate = (a[..., None] * h, mask.to(h.dtype)) if self.evolution == "aigru" else (h, a)  # (B, L, d), (B, L)
+        x = self.evolve(h, gate)[:, -1]  # (B, d) a gate of 0 carries the state through the padding
+        return self.mlp(torch.cat([x, t, x * t, self.user(batch)], dim=1)).squeeze(-1)  # (B,)
 
     def forward(self, batch: Batch) -> Tensor:
         h, _, mask = self.interests(batch)  # (B, L, d)
-        return self.click(h, mask, batch.item)  # (B,)
+        return self.click(batch, h, mask)  # (B,)
 
     def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1)
         h, after = h[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
-        if len(after) == 0:  # no history has two events
-            return h.sum() * 0
-        other = sample_negatives(after, self.item.num_embeddings)[..., 0]  # (N,)
-        right = (h * self.item(after)).sum(-1)  # (N,)
-        wrong = (h * self.item(other)).sum(-1)  # (N,)
-        return -(F.logsigmoid(right) + F.logsigmoid(-wrong)).mean()
+        other = sample_negatives(after, len(self.item.item_table))[..., 0]  # (N,)
+        return negative_sampling_loss(h, self.item(after), self.item(other))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         h, tokens, mask = self.interests(batch)  # (B, L, d)
         return {
-            "click": F.binary_cross_entropy_with_logits(self.click(h, mask, batch.item), batch.label),
+            "click": F.binary_cross_entropy_with_logits(self.click(batch, h, mask), batch.label),
             "auxiliary": self.alpha * self.auxiliary_loss(h, tokens, mask),
         }

@@ -6,23 +6,16 @@ import torch
 from torch import Tensor
 
 from recbyhand.data.batch import Batch, Schema
-from recbyhand.layers import (
-    MLP,
-    FeatureEmbedding,
-    ItemVectors,
-    LocalActivationUnit,
-    id_embedding,
-    weighted_sum,
-)
+from recbyhand.layers import MLP, ItemVectors, LocalActivationUnit, UserVectors, weighted_sum
 from recbyhand.models.base import Recommender
 
 
 class DIN(Recommender):
     """a_i = unit(e_i, t);  x = sum_i a_i e_i;  logit = MLP([x, t, x * t, user])  (arXiv:1706.06978).
 
-    The weights are not normalised: two matching films say more than one. `users=True` adds a vector per
-    user id; `features=True` is the form in use in industry: every item, in the history too, is the
-    concatenation of the vectors of its id and its features, and the user's features join the head.
+    The weights are not normalised: two matching films say more than one. `users=True` adds a vector per user
+    id; `features=True` is the form in use in industry: every item, in the history too, is the concatenation
+    of the vectors of its id and its features, and the user's features join the head.
     """
 
     def __init__(
@@ -39,12 +32,9 @@ class DIN(Recommender):
     ):
         super().__init__()
         self.item = ItemVectors(schema, dim, features=features)
-        self.user = id_embedding(schema.n_users, dim) if users else None
-        has_fields = features and len(schema.user_fields) > 0
-        self.user_features = FeatureEmbedding(schema.user_fields, dim) if has_fields else None
+        self.user = UserVectors(schema, dim, ids=users, features=features)
         self.unit = LocalActivationUnit(self.item.width, unit, normalise=normalise)
-        width = 3 * self.item.width + dim * (users + has_fields * len(schema.user_fields))
-        self.mlp = MLP([width, *hidden, 1], activation=activation)
+        self.mlp = MLP([3 * self.item.width + self.user.width, *hidden, 1], activation=activation)
 
     def attention(self, batch: Batch) -> Tensor:
         """(B, L): the weight of each event of the history for the batch's target; 0 where padded."""
@@ -52,10 +42,6 @@ class DIN(Recommender):
 
     def forward(self, batch: Batch) -> Tensor:
         e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
-        x = weighted_sum(self.unit(t, e, batch.history_mask), e)  # (B, d)
-        parts = [x, t, x * t]
-        if self.user is not None:
-            parts.append(self.user(batch.user))  # (B, d)
-        if self.user_features is not None:
-            parts.append(self.user_features(batch.user_features).flatten(1))  # (B, Fu d)
-        return self.mlp(torch.cat(parts, dim=1)).squeeze(-1)  # (B,)
+        a = self.unit(t, e, batch.history_mask)  # (B, L)
+        x = weighted_sum(a, e)  # (B, d)
+        return self.mlp(torch.cat([x, t, x * t, self.user(batch)], dim=1)).squeeze(-1)  # (B,)

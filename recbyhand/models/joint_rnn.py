@@ -45,8 +45,6 @@ class JointRNN(Recommender):
     def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1) position t has a real successor
         h, target = states[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
-        if len(target) == 0:  # no history has two events
-            return states.sum() * 0
         if self.sampled:
             return sampled_softmax_loss(h, target, self.item.weight, self.sampled)
         return full_softmax_loss(h, target, self.item.weight)

@@ -1,0 +1,121 @@
+"""What every model that reads a history must do, whatever its formula."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from recbyhand import models
+from recbyhand.data import Batch
+from tests.factories import make_batch, make_schema
+
+SCHEMA = make_schema()
+VARIANTS = [
+    ("FeatureCNN", {}),
+    ("FeatureCNN", {"over": "dims"}),
+    ("RNNRecommender", {"cell": "rnn"}),
+    ("RNNRecommender", {"cell": "lstm"}),
+    ("RNNRecommender", {"cell": "gru"}),
+    ("RNNFactorization", {}),
+    ("JointRNN", {}),
+    ("JointRNN", {"sampled": 5}),
+    ("PooledSequence", {}),
+    ("PooledSequence", {"pooling": "sum", "head": "concat", "hidden": (), "features": True}),
+    ("DIN", {}),
+    ("DIN", {"users": True, "features": True, "normalise": True}),
+    ("DIEN", {}),
+    ("DIEN", {"evolution": "agru"}),
+    ("DIEN", {"evolution": "aigru", "users": True, "features": True}),
+]
+HISTORY = ("history", "history_mask", "history_labels", "history_time")
+
+
+def pad(batch: Batch, before: int, after: int) -> Batch:
+    def wider(x):
+        return torch.cat([x.new_zeros(len(x), before), x, x.new_zeros(len(x), after)], dim=1)
+
+    return dataclasses.replace(batch, **{name: wider(getattr(batch, name)) for name in HISTORY})
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda v: v[0] + "-" + "-".join(map(str, v[1].values())))
+def model(request):
+    torch.manual_seed(0)
+    name, settings = request.param
+    model = getattr(models, name)(SCHEMA, dim=8, **settings)
+    with torch.no_grad():  # weights large enough that an ignored input would show
+        for table in (m for m in model.modules() if isinstance(m, torch.nn.Embedding)):
+            table.weight[2:] *= 20
+    return model
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(0, 3), (3, 0), (2, 4)])
+def test_padding_never_changes_the_output(model, train, before, after):
+    batch = make_batch(SCHEMA, 8)
+    model.train(train)
+    with torch.no_grad():
+        torch.testing.assert_close(model(pad(batch, before, after)), model(batch))
+
+
+def test_shapes_of_one_of_many_and_of_no_history(model):
+    batch = make_batch(SCHEMA, 8)
+    assert model(batch).shape == (8,)
+    assert model(batch[:1]).shape == (1,)
+    empty = dataclasses.replace(
+        batch, history=torch.zeros_like(batch.history), history_mask=torch.zeros_like(batch.history_mask)
+    )
+    assert model(empty).isfinite().all()
+    losses = model.loss(empty) if hasattr(model, "loss") else {}
+    for loss in losses.values():
+        assert loss.isfinite()
+
+
+def test_eval_is_deterministic_and_rows_are_independent(model):
+    batch = make_batch(SCHEMA, 8)
+    model.eval()
+    with torch.no_grad():
+        assert torch.equal(model(batch), model(batch))
+        torch.testing.assert_close(model(batch[2:5]), model(batch)[2:5])
+
+
+def test_every_parameter_learns(model):
+    batch = make_batch(SCHEMA, 32)
+    losses = model.loss(batch) if hasattr(model, "loss") else {"all": (model(batch) * torch.randn(32)).sum()}
+    sum(losses.values()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0 or name.endswith("attend.bias"), name
+
+
+@pytest.mark.parametrize("name", ["JointRNN", "DIEN"])
+def test_the_second_loss_never_sees_the_target_and_the_future_not_the_past(name):
+    torch.manual_seed(0)
+    model = getattr(models, name)(SCHEMA, dim=8)
+    term = {"JointRNN": "next", "DIEN": "auxiliary"}[name]
+    batch = make_batch(SCHEMA, 8)
+    other = dataclasses.replace(batch, item=(batch.item - 1).clamp(min=2), label=1 - batch.label)
+    values = []
+    for b in (batch, other):
+        torch.manual_seed(1)  # the same negatives
+        values.append(model.loss(b)[term])
+    assert torch.equal(*values)
+    states = model.states(batch)[0] if name == "JointRNN" else model.interests(batch)[0]
+    changed = batch.history.clone()
+    changed[:, -1] = torch.where(batch.history_mask[:, -1], (changed[:, -1] % 20) + 2, 0)
+    later = dataclasses.replace(batch, history=changed)
+    again = model.states(later)[0] if name == "JointRNN" else model.interests(later)[0]
+    assert torch.equal(states[:, :-1], again[:, :-1])
+
+
+@pytest.mark.parametrize("name", ["DIN", "DIEN"])
+def test_attention_follows_the_target(name):
+    torch.manual_seed(0)
+    model = getattr(models, name)(SCHEMA, dim=8).eval()
+    with torch.no_grad():
+        model.item.id.weight[2:] *= 20
+    batch = make_batch(SCHEMA, 8)
+    other = dataclasses.replace(batch, item=batch.item.roll(1))
+    weights = model.attention(batch)
+    assert weights.shape == batch.history.shape
+    assert (weights[~batch.history_mask] == 0).all()
+    assert not torch.allclose(weights, model.attention(other))
