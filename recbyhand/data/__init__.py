@@ -2,6 +2,19 @@
 
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
+from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Dataset, from_frames
 
-__all__ = ["Batch", "Dataset", "Examples", "Field", "Ranking", "Schema", "Task", "ctr", "from_frames"]
+__all__ = [
+    "Batch",
+    "Dataset",
+    "Examples",
+    "Field",
+    "Planted",
+    "Ranking",
+    "Schema",
+    "Task",
+    "ctr",
+    "from_frames",
+    "planted",
+]

@@ -1,0 +1,452 @@
+"""Planted worlds: generated users and films in which one known effect decides what is clicked.
+
+The best possible score is known there, so it can be asked of a mechanism whether it works. Each world is
+written as its generator reads: who views what, which targets are shown, and the logit z of a click.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from recbyhand.data.stand_in import stand_in
+from recbyhand.data.tables import Dataset
+from recbyhand.data.titles import titles
+from recbyhand.data.truth import Truth
+
+__all__ = ["GROUPS", "HISTORY", "KINDS", "STRENGTH", "Planted", "planted", "stand_in"]
+
+HISTORY = 20  # L: a click is decided by no more than so many views before it
+VIEWS, IMPRESSIONS, VALID, TEST = 60, 55, 5, 10  # per user
+GROUPS = ("students", "parents", "commuters", "night owls", "gardeners", "travellers", "cooks", "pensioners")
+KINDS = ("comedy", "drama", "thriller", "romance", "adventure", "documentary", "animation", "mystery")
+AGES = ("under 18", "18-34", "35-54", "55 and over")
+DECADES = ("1970s", "1980s", "1990s", "2000s")
+STRENGTH = {
+    "factors": 2.0,
+    "crosses": 1.5,
+    "interests": 2.0,
+    "order": 2.0,
+    "drift": 2.0,
+    "communities": 2.0,
+    "all": 1.0,
+}  # fixed before any model was tuned
+_START, _DAYS = 1_600_000_000, 300 * 86_400  # seconds
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Planted(Dataset):
+    """A generated data set that knows its own truth.
+
+    views        what histories are made of: user, item, time, label (always 1)
+    impressions  what is asked: user, item, time, label, p; the last 10 of a user are for test, the 5 before
+                 for validation
+    ratings      the same impressions as stars, 4 or more exactly where label is 1
+    truth        see `Truth`
+    """
+
+    views: pd.DataFrame
+    impressions: pd.DataFrame
+    truth: Truth
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        return self.impressions
+
+    @property
+    def events(self) -> pd.DataFrame:
+        return self.views
+
+
+def planted(plant: str, seed: int = 0, users: int | None = None, strength: float | None = None) -> Planted:
+    r"""A world with one planted effect. Labels are Bernoulli($\sigma(z)$) with s = `strength`.
+
+    factors      $z = s\,u \cdot v / 2 + b_u + b_i$, taste vectors of rank 4
+    crosses      $z = s\,S_{group, kind}$ + small effects of group and kind; S is +-1 and balanced, so that
+                 neither feature alone carries any of it
+    interests    $z = +s$ if at least two of the last 20 views share the target's hidden franchise, else $-s$
+    order        $z = +s$ if the target's franchise follows, by a fixed permutation, that of the last view
+    drift        $z = +s$ if the target's franchise is among those of the last four views
+    communities  $z = +s$ if the target is in the user's true community, of which the user's 20 views tell
+                 through those with the user's own tag only
+    all          taste, crosses, interests, order and drift mixed: for the final ladder only
+
+    plant     one of the seven names
+    users     1000 by default, 4000 for "communities"; each has 55 impressions and 60 views (20 there)
+    strength  logit of the effect; None for the one the book uses (`STRENGTH`)
+
+    Raises ValueError for an unknown plant, fewer than two users, or a strength that is no finite number.
+    """
+    if plant not in _WORLDS:
+        raise ValueError(f"no planted world {plant!r}; choose one of {', '.join(map(repr, _WORLDS))}")
+    if users is None:
+        users = 4000 if plant == "communities" else 1000
+    if users < 2 or users != int(users):
+        raise ValueError(f"users must be a whole number of at least 2, got {users}")
+    strength = STRENGTH[plant] if strength is None else strength
+    if not np.isfinite(strength):
+        raise ValueError(f"strength must be a finite number, got {strength}")
+    users = int(users)
+    rng = np.random.default_rng([list(_WORLDS).index(plant), seed])
+    world = _WORLDS[plant](rng, users, float(strength))
+    return _tables(plant, seed, users, world, rng)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The worlds. Each returns views (U, V) and targets (U, I) as item numbers, the logits z (U, I), the features
+# of users and items, and what the truth is to remember. Views and targets are interleaved: target i is shown
+# after `_seen(V)[i]` views, and its history is the 20 views before.
+
+
+def _factors(rng, users, s):
+    n = 200
+    user_vectors, item_vectors = rng.normal(size=(users, 4)), rng.normal(size=(n, 4))
+    user_bias, item_bias = rng.normal(0, 0.5, users), rng.normal(0, 0.7, n)
+    z = s * user_vectors @ item_vectors.T / 2 + user_bias[:, None] + item_bias  # (U, M)
+    # Views follow taste. Targets are all different, the popular ones likelier: Gumbel keys, the 55 largest.
+    views = _choice(rng, np.exp(z), VIEWS)
+    keys = 0.7 * item_bias + rng.gumbel(size=(users, n))
+    targets = rng.permuted(np.argpartition(-keys, IMPRESSIONS, axis=1)[:, :IMPRESSIONS], axis=1)
+    return SimpleNamespace(
+        views=views,
+        targets=targets,
+        z=np.take_along_axis(z, targets, 1),
+        n_items=n,
+        truth=dict(user_vectors=user_vectors, item_vectors=item_vectors),
+    )
+
+
+def _crosses(rng, users, s):
+    n = 200
+    group, kind = rng.integers(8, size=users), rng.permutation(np.arange(n) % 8)
+    cross = _balanced(rng)
+    by_group, by_kind = rng.permutation(np.linspace(-0.5, 0.5, 8)), rng.permutation(np.linspace(-0.5, 0.5, 8))
+    targets = rng.integers(n, size=(users, IMPRESSIONS))
+    g, k = group[:, None], kind[targets]
+    return SimpleNamespace(
+        views=rng.integers(n, size=(users, VIEWS)),
+        targets=targets,
+        n_items=n,
+        group=group,
+        kind=kind,
+        z=s * cross[g, k] + by_group[g] + by_kind[k],
+        # Two features that mean nothing: whoever looks for the planted pair has others to choose from.
+        user_features={"age": _names(AGES, rng.integers(4, size=users))},
+        item_features={"decade": _names(DECADES, rng.integers(4, size=n))},
+        truth=dict(cross=cross, fields=(("group", "kind"),)),
+    )
+
+
+def _interests(rng, users, s):
+    franchise, members = _franchises(rng, 400, 40)
+    views = _interested(rng, users, 40)  # (U, V) franchises
+    near = _pick(rng, views, 1, HISTORY)  # (U, I) franchise of some view in the history
+    targets = np.where(rng.random(near.shape) < 0.55, near, rng.integers(40, size=near.shape))
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=_items(rng, members, targets),
+        n_items=400,
+        z=s * _sign(_count(views, targets, HISTORY) >= 2),
+        truth=dict(franchise=franchise),
+    )
+
+
+def _order(rng, users, s):
+    franchise, members = _franchises(rng, 120, 12)
+    permutation = _cycle(rng, 12)
+    views = _interested(rng, users, 12)
+    last = _pick(rng, views, 1, 1)
+    # The decoys follow, by the same permutation, an older view: only the order tells them apart.
+    follows, decoy = permutation[last], permutation[_pick(rng, views, 2, HISTORY)]
+    targets = _mix(rng, (0.4, follows), (0.3, decoy), (0.3, rng.integers(12, size=last.shape)))
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=_items(rng, members, targets),
+        n_items=120,
+        z=s * _sign(targets == follows),
+        truth=dict(franchise=franchise, permutation=permutation),
+    )
+
+
+def _drift(rng, users, s):
+    franchise, members = _franchises(rng, 120, 12)
+    views = _interested(rng, users, 12, stay=0.5)
+    new, old = _pick(rng, views, 1, 4), _pick(rng, views, 5, HISTORY)
+    targets = _mix(rng, (0.35, new), (0.5, old), (0.15, rng.integers(12, size=new.shape)))
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=_items(rng, members, targets),
+        n_items=120,
+        z=s * _sign(_count(views, targets, 4) > 0),
+        truth=dict(franchise=franchise),
+    )
+
+
+def _communities(rng, users, s):
+    tags, communities, each = 6, 20, 8  # an item has a tag, which is seen, and a community, which is hidden
+    n = tags * communities * each
+    order = rng.permutation(n)
+    members = order.reshape(tags, communities, each)
+    item_tag, item_community = np.empty(n, int), np.empty(n, int)
+    item_tag[members], item_community[members] = (
+        np.arange(tags)[:, None, None],
+        np.arange(communities)[:, None],
+    )
+    tag, community = rng.integers(tags, size=users), rng.integers(communities, size=users)
+    other_tag = (tag + rng.integers(1, tags, size=users)) % tags
+    decoy = (community + rng.integers(1, communities, size=users)) % communities
+    # Twenty neighbours: 6 tell the true community and carry the user's tag, 10 tell another and do not,
+    # 4 tell nothing.
+    true = _distinct(rng, members[tag, community], 6)
+    third = _distinct(rng, members[other_tag, decoy], 5)
+    fourth = _distinct(rng, members[(other_tag + 1 + ((other_tag + 1) % tags == tag)) % tags, decoy], 5)
+    noise = members[
+        rng.integers(tags, size=(users, 4)),
+        rng.integers(communities, size=(users, 4)),
+        rng.integers(each, size=(users, 4)),
+    ]
+    views = rng.permuted(np.concatenate([true, third, fourth, noise], 1), axis=1)
+    shape = (users, IMPRESSIONS)
+    asked = _mix(
+        rng,
+        (0.4, np.broadcast_to(community[:, None], shape)),
+        (0.4, np.broadcast_to(decoy[:, None], shape)),
+        (0.2, rng.integers(communities, size=shape)),
+    )
+    targets = members[rng.integers(tags, size=shape), asked, rng.integers(each, size=shape)]
+    return SimpleNamespace(
+        views=views,
+        targets=targets,
+        n_items=n,
+        group=tag,
+        kind=item_tag,
+        z=s * _sign(asked == community[:, None]),
+        truth=dict(
+            community=community,
+            item_community=item_community,
+            user_tag=tag,
+            item_tag=item_tag,
+            relevant_views=(item_community[views] == community[:, None]).ravel(),
+        ),
+    )
+
+
+def _all(rng, users, s):
+    franchise, members = _franchises(rng, 400, 40)
+    permutation, cross = _cycle(rng, 40), _balanced(rng)
+    group, kind = rng.integers(8, size=users), rng.permutation(np.arange(400) % 8)
+    user_vectors, item_vectors = rng.normal(size=(users, 4)), rng.normal(size=(400, 4))
+    views = _interested(rng, users, 40, stay=0.3)
+    last, new, near = _pick(rng, views, 1, 1), _pick(rng, views, 1, 4), _pick(rng, views, 1, HISTORY)
+    asked = _mix(
+        rng, (0.2, permutation[last]), (0.2, new), (0.3, near), (0.3, rng.integers(40, size=last.shape))
+    )
+    targets = _items(rng, members, asked)
+    taste = np.einsum("ud,uid->ui", user_vectors, item_vectors[targets]) / 2
+    z = s * (
+        taste
+        + cross[group[:, None], kind[targets]]
+        + _sign(_count(views, asked, HISTORY) >= 2)
+        + _sign(asked == permutation[last])
+        + _sign(_count(views, asked, 4) > 0)
+        + 1
+    )
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=targets,
+        z=z,
+        n_items=400,
+        group=group,
+        kind=kind,
+        truth=dict(
+            franchise=franchise,
+            permutation=permutation,
+            cross=cross,
+            user_vectors=user_vectors,
+            item_vectors=item_vectors,
+            fields=(("group", "kind"),),
+        ),
+    )
+
+
+_WORLDS = {
+    "factors": _factors,
+    "crosses": _crosses,
+    "interests": _interests,
+    "order": _order,
+    "drift": _drift,
+    "communities": _communities,
+    "all": _all,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The parts they are made of
+
+
+def _seen(views: int) -> np.ndarray:
+    """(I,) how many views come before each impression: 20 before the first, then evenly spread."""
+    return HISTORY + np.arange(IMPRESSIONS) * (views - HISTORY + 1) // IMPRESSIONS
+
+
+def _interested(rng, users: int, n: int, stay: float = 0.0) -> np.ndarray:
+    """(U, V) franchises viewed: 70 % of views are inside the user's four interests, which change in time.
+
+    Each interest gives way to a new one once, at another moment, so what a user liked long ago misleads.
+    With probability `stay` a view is of the same franchise as the one before.
+    """
+    interests = np.argpartition(rng.random((users, n)), 8, axis=1)[:, :8]  # four first, four later
+    interests = rng.permuted(interests, axis=1).reshape(users, 2, 4)
+    which = rng.integers(4, size=(users, VIEWS))
+    later = np.arange(VIEWS) >= np.array([12, 24, 36, 48])[which]
+    views = interests[np.arange(users)[:, None], later.astype(int), which]
+    views = np.where(rng.random(views.shape) < 0.7, views, rng.integers(n, size=views.shape))
+    again = rng.random(views.shape) < stay
+    for v in range(1, VIEWS):
+        views[:, v] = np.where(again[:, v], views[:, v - 1], views[:, v])
+    return views
+
+
+def _pick(rng, views: np.ndarray, newest: int, oldest: int) -> np.ndarray:
+    """(U, I) the franchise of a random view between `newest` and `oldest` places back, 1 = the last."""
+    back = rng.integers(newest, oldest + 1, size=(len(views), IMPRESSIONS))
+    return np.take_along_axis(views, _seen(VIEWS) - back, 1)
+
+
+def _count(views: np.ndarray, targets: np.ndarray, last: int) -> np.ndarray:
+    """(U, I) how many of the last views before each target share its franchise."""
+    seen = _seen(VIEWS)
+    return sum((views[:, seen - back] == targets).astype(np.int8) for back in range(1, last + 1))
+
+
+def _mix(rng, *shares) -> np.ndarray:
+    """Entry by entry one of the arrays, each with its probability."""
+    (_, first), *rest = shares
+    draw, below, mixed = rng.random(first.shape), shares[0][0], first.copy()
+    for share, values in rest:
+        mixed = np.where(draw >= below, values, mixed)
+        below += share
+    return mixed
+
+
+def _franchises(rng, items: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The franchise of each item (M,), and the items of each franchise (n, M/n)."""
+    franchise = rng.permutation(np.arange(items) % n)
+    return franchise, np.argsort(franchise, kind="stable").reshape(n, -1)
+
+
+def _items(rng, members: np.ndarray, franchises: np.ndarray) -> np.ndarray:
+    """A random item of each franchise asked for."""
+    return members[franchises, rng.integers(members.shape[1], size=franchises.shape)]
+
+
+def _distinct(rng, rows: np.ndarray, k: int) -> np.ndarray:
+    """k different entries of each row."""
+    return rng.permuted(rows, axis=1)[:, :k]
+
+
+def _choice(rng, weights: np.ndarray, k: int) -> np.ndarray:
+    """(U, k) columns drawn with replacement, in proportion to the weights (U, M) of each row."""
+    below = weights.cumsum(1) / weights.sum(1, keepdims=True)
+    row = np.arange(len(weights))[:, None]
+    # One sorted list for all rows: row r occupies (r, r + 1].
+    at = np.searchsorted((below + row).ravel(), rng.random((len(weights), k)) + row)
+    return np.minimum(at - row * weights.shape[1], weights.shape[1] - 1)
+
+
+def _balanced(rng) -> np.ndarray:
+    """A random (8, 8) table of +-1 whose rows and columns all sum to 0."""
+    table = np.where((np.arange(8)[:, None] + np.arange(8)) % 8 < 4, 1, -1)
+    for _ in range(200):  # turning a 2 x 2 checkerboard round keeps every sum
+        (a, b), (c, d) = rng.choice(8, 2, replace=False), rng.choice(8, 2, replace=False)
+        corner = table[[[a], [b]], [[c, d]]]
+        if corner[0, 0] == corner[1, 1] == -corner[0, 1] == -corner[1, 0]:
+            table[[[a], [b]], [[c, d]]] *= -1
+    return table
+
+
+def _cycle(rng, n: int) -> np.ndarray:
+    """A random permutation that is one single cycle: nothing follows itself."""
+    order = rng.permutation(n)
+    permutation = np.empty(n, int)
+    permutation[order] = np.roll(order, -1)
+    return permutation
+
+
+def _sign(condition: np.ndarray) -> np.ndarray:
+    return np.where(condition, 1.0, -1.0)
+
+
+def _names(names: tuple[str, ...], numbers: np.ndarray) -> pd.Series:
+    return pd.Series(np.array(names, dtype=object)[numbers])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# From numbers to tables
+
+
+def _times(rng, users: int, n: int) -> np.ndarray:
+    """(U, n) seconds, each user's strictly rising over the same 300 days."""
+    gaps = rng.exponential(size=(users, n + 1)).cumsum(1)
+    return _START + (gaps[:, :-1] / gaps[:, -1:] * (_DAYS - n)).astype(np.int64) + np.arange(n)
+
+
+def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> Planted:
+    n, views, shown = world.n_items, world.views.shape[1], _seen(world.views.shape[1])
+    group = getattr(world, "group", None)
+    kind = getattr(world, "kind", None)
+    group = rng.integers(8, size=users) if group is None else group
+    kind = rng.permutation(np.arange(n) % 8) if kind is None else kind
+    user_ids, item_ids = np.arange(1, users + 1), np.arange(1, n + 1)
+
+    time = _times(rng, users, views + IMPRESSIONS)
+    # View v comes after the impressions that want at most v views before them.
+    view_place = np.arange(views) + (shown[None] <= np.arange(views)[:, None]).sum(1)
+    view_table = pd.DataFrame(
+        {
+            "user": np.repeat(user_ids, views),
+            "item": item_ids[world.views].ravel(),
+            "time": time[:, view_place].ravel(),
+            "label": np.float32(1),
+        }
+    )
+    # A click is a latent liking above 0 with logistic noise, which happens with probability sigmoid(z);
+    # the stars cut the same latent number, so that 4 stars or more and a click are one thing.
+    noise = rng.random(world.z.shape)
+    liking = (world.z - np.log(noise / (1 - noise))).ravel()
+    when = time[:, np.arange(IMPRESSIONS) + shown].ravel()
+    who, what = np.repeat(user_ids, IMPRESSIONS), item_ids[world.targets].ravel()
+    p = 1 / (1 + np.exp(-world.z.ravel()))
+    impressions = pd.DataFrame(
+        {"user": who, "item": what, "time": when, "label": (liking > 0).astype(np.float32), "p": p}
+    )
+    ratings = pd.DataFrame(
+        {"user": who, "item": what, "rating": 1.0 + np.searchsorted([-4, -2, 0, 2], liking), "time": when}
+    )
+    truth = Truth(
+        plant=plant, p=p, user=who - 1, time=when, user_ids=user_ids, item_ids=item_ids, **world.truth
+    )
+    return Planted(
+        name=f"planted {plant}",
+        users=pd.DataFrame(
+            {"user": user_ids, "group": _names(GROUPS, group), **getattr(world, "user_features", {})}
+        ),
+        items=pd.DataFrame(
+            {
+                "item": item_ids,
+                "title": titles(n, rng),
+                "kind": _names(KINDS, kind),
+                **getattr(world, "item_features", {}),
+            }
+        ),
+        ratings=ratings,
+        valid=VALID,
+        test=TEST,
+        views=view_table,
+        impressions=impressions,
+        truth=truth,
+        note=f"Made up (seed {seed}): users, films and clicks. Best possible AUC {truth.best_auc:.3f}.",
+    )
