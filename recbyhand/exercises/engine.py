@@ -367,7 +367,7 @@ def _undisturbed(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _limit(seconds: float) -> Iterator[None]:
-    """An endless loop in an answer ends in an error (where there are signals: not on Windows or in threads)."""
+    """An endless loop in an answer ends in an error (where there are signals: not on Windows)."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -42,7 +42,7 @@ def show_quiz(name: str) -> Quiz | Note:
 
 
 _STYLE = """<style>
-.rbh-quiz fieldset{border:1px solid #8088;border-radius:.4rem;margin:.8rem 0;padding:.4rem .9rem .6rem;
+.rbh-quiz fieldset{border:1px solid #8888;border-radius:.4rem;margin:.8rem 0;padding:.4rem .9rem .6rem;
   min-width:0}
 .rbh-quiz legend{font-size:1em;font-weight:600;padding:0 .3rem;margin:0;width:auto;float:none;border:0;
   color:inherit}
