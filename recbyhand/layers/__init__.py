@@ -13,6 +13,7 @@ from recbyhand.layers.attention import (
     weighted_sum,
 )
 from recbyhand.layers.convolution import Conv1d
+from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
 from recbyhand.layers.mlp import MLP, Dropout
@@ -37,6 +38,7 @@ __all__ = [
     "BatchNorm",
     "BilinearAttention",
     "Conv1d",
+    "CrossedWeights",
     "Dice",
     "DotAttention",
     "Dropout",
@@ -54,6 +56,7 @@ __all__ = [
     "RNNCell",
     "UserVectors",
     "events_first",
+    "feature_pairs",
     "full_softmax_loss",
     "get_activation",
     "id_embedding",

@@ -33,7 +33,9 @@ class CrossedWeights(FieldColumns):
                 raise KeyError(f"no pair {(a, b)}: the fields are {', '.join(where)}")
             self.sizes.append(self.fields[where[a]].size * self.fields[where[b]].size)
             if self.sizes[-1] > self.LARGEST:
-                raise ValueError(f"{a} x {b} needs a table of {self.sizes[-1]:,} weights: cross smaller fields")
+                raise ValueError(
+                    f"{a} x {b} needs a table of {self.sizes[-1]:,} weights: cross smaller fields"
+                )
             self._columns.append([(self.field_of == where[name]).nonzero()[:, 0].tolist() for name in (a, b)])
         self.table = nn.Embedding(sum(self.sizes), 1)
         nn.init.zeros_(self.table.weight)

@@ -1,32 +1,49 @@
 """Models: one model, one file, which reads like its equation."""
 
+from recbyhand.models.afm import AFM
 from recbyhand.models.als import Factors, als
 from recbyhand.models.base import Recommender
+from recbyhand.models.baselines import Popularity, UserItemMean
 from recbyhand.models.concat_mlp import ConcatMLP
+from recbyhand.models.deepfm import DeepFM
 from recbyhand.models.dien import DIEN
 from recbyhand.models.din import DIN
 from recbyhand.models.feature_cnn import FeatureCNN
 from recbyhand.models.feature_mlp import FeatureMLP
+from recbyhand.models.fm import FM
+from recbyhand.models.fnn import FNN
 from recbyhand.models.joint_rnn import JointRNN
 from recbyhand.models.matrix_factorization import MatrixFactorization
+from recbyhand.models.nfm import NFM
+from recbyhand.models.poly2 import Poly2
 from recbyhand.models.pooled_sequence import PooledSequence
 from recbyhand.models.rnn_factorization import RNNFactorization
 from recbyhand.models.rnn_recommender import RNNRecommender
 from recbyhand.models.two_tower_mlp import TwoTowerMLP
+from recbyhand.models.wide_deep import WideDeep
 
 __all__ = [
+    "AFM",
     "DIEN",
     "DIN",
+    "FM",
+    "FNN",
+    "NFM",
     "ConcatMLP",
+    "DeepFM",
     "Factors",
     "FeatureCNN",
     "FeatureMLP",
     "JointRNN",
     "MatrixFactorization",
+    "Poly2",
     "PooledSequence",
+    "Popularity",
     "RNNFactorization",
     "RNNRecommender",
     "Recommender",
     "TwoTowerMLP",
+    "UserItemMean",
+    "WideDeep",
     "als",
 ]

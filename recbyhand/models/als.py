@@ -39,7 +39,7 @@ def als(
     With the items fixed, each user's best vector is that of a ridge regression on the items they rated,
     $\mathbf u_u = (X_u^\top X_u + \lambda I)^{-1} X_u^\top r_u$, and the other way round: no half sweep can
     raise the objective. A bias is one more coordinate, whose partner is the constant 1. mu is the mean value.
-    `user` and `item` are ids (N,), `value` (N,) ratings or labels, `shape` the vocabulary sizes (users, items).
+    `user` and `item` are ids (N,), `value` (N,) ratings or labels, `shape` the sizes (users, items).
 
     Source: Zhou, Wilkinson, Schreiber and Pan 2008, doi:10.1007/978-3-540-68880-8_32 (there lambda is
     multiplied by the number of ratings); Koren, Bell and Volinsky 2009, doi:10.1109/MC.2009.263.
