@@ -13,6 +13,7 @@ _HOME = {
     "save": "training",
     "load": "training",
     "recommend": "training",
+    "predict": "metrics",
     "evaluate": "metrics",
     "evaluate_ranking": "metrics",
     "compare": "metrics",

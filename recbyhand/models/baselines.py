@@ -1,0 +1,83 @@
+"""Two models that learn nothing: they count. Whatever learns has to beat them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbyhand.data.batch import Batch
+from recbyhand.models.base import Recommender
+
+
+class _Counting(Recommender):
+    """Built from a task, whose training rows it counts; or from a schema alone, to be filled by `load`."""
+
+    def __new__(cls, task=None):
+        return super().__new__(cls, getattr(task, "schema", task))
+
+
+class Popularity(_Counting):
+    """Everybody likes what many like. Items are ranked by c_i, their number of likes in training:
+
+        logit = a + b log(1 + c_i)
+
+    Counts are not probabilities. The numbers a and b (Newton's method, maximum likelihood) turn them into
+    some, without changing the ranking as long as b > 0: if liking does not rise with the count, b is 0.001.
+    """
+
+    def __init__(self, task):
+        super().__init__()
+        schema = getattr(task, "schema", task)
+        self.register_buffer("logit", torch.zeros(schema.n_items))
+        if task is not schema:
+            _, item, label = task.interactions()
+            x = torch.log1p(torch.bincount(item, label, schema.n_items))  # (n_items,)
+            a, b = _logistic_line(x[item].double(), label.double())
+            self.logit.copy_(a + b * x)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.logit[batch.item]  # (B,)
+
+
+class UserItemMean(_Counting):
+    """A generous user, a good film, and nothing about whether the two suit each other:
+
+        logit = s(m_u) + s(m_i) - s(m),    s(p) = log(p / (1 - p)),
+        m_u = (likes of u + k m) / (rows of u + k)
+
+    m is the share of likes in training, m_i like m_u for the item. Both are pulled to m as if there were k = 10
+    more rows of mean liking, so few rows say little and an unseen user or item says nothing.
+    """
+
+    def __init__(self, task):
+        super().__init__()
+        schema = getattr(task, "schema", task)
+        self.register_buffer("user", torch.zeros(schema.n_users))
+        self.register_buffer("item", torch.zeros(schema.n_items))
+        self.register_buffer("mean", torch.zeros(()))
+        if task is not schema:
+            user, item, label = task.interactions()
+            mean = (label.sum() + 1) / (len(label) + 2)  # never 0 or 1, whose logits are infinite
+            self.mean.copy_(torch.logit(mean))
+            for ids, side in ((user, self.user), (item, self.item)):
+                likes, rows = torch.bincount(ids, label, len(side)), torch.bincount(ids, minlength=len(side))
+                side.copy_(torch.logit((likes + 10 * mean) / (rows + 10)))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.user[batch.user] + self.item[batch.item] - self.mean  # (B,)
+
+
+def _logistic_line(x: Tensor, label: Tensor) -> tuple[float, float]:
+    """a and b of the line a + b x under which the labels are most probable, with b above 0."""
+    design = torch.stack([torch.ones_like(x), x], dim=1)  # (N, 2)
+    line = torch.zeros(2, dtype=x.dtype)
+    for _ in range(20):
+        p = torch.sigmoid(design @ line)  # (N,)
+        gradient = design.T @ (p - label) + 1e-3 * line  # a trace of shrinkage: finite even for one class
+        curvature = (design.T * (p * (1 - p))) @ design + 1e-3 * torch.eye(2, dtype=x.dtype)
+        line -= torch.linalg.solve(curvature, gradient)
+    a, b = line.tolist()
+    if b > 1e-3:
+        return a, b
+    mean = (label.sum() + 1) / (len(label) + 2)
+    return float(torch.logit(mean) - 1e-3 * x.mean()), 1e-3
