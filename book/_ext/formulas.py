@@ -47,7 +47,9 @@ def display_source(text: str) -> str:
     text = re.sub(r"\\(begin|end)\{multline\*\}", r"\\\1{gather*}", text)
     parts = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
     outside = " ".join(parts)
-    while (smaller := re.sub(r"\\begin\{(\w+\*?)\}(?:(?!\\begin).)*?\\end\{\1\}", "", outside, flags=re.S)) != outside:
+    while (
+        smaller := re.sub(r"\\begin\{(\w+\*?)\}(?:(?!\\begin).)*?\\end\{\1\}", "", outside, flags=re.S)
+    ) != outside:
         outside = smaller
     if len(parts) > 1 or r"\\" in outside or re.search(r"(?<!\\)&", outside):
         return r"\begin{aligned}" + r"\\".join(parts) + r"\end{aligned}"

@@ -34,7 +34,9 @@ def repository(environment=os.environ) -> str | None:
     if "RECBYHAND_REPOSITORY" in environment:
         found = environment["RECBYHAND_REPOSITORY"]  # empty: "there is none, do not look further"
     elif environment.get("GITHUB_REPOSITORY"):
-        found = f"{environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{environment['GITHUB_REPOSITORY']}"
+        found = (
+            f"{environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{environment['GITHUB_REPOSITORY']}"
+        )
     else:
         found = _git("remote", "get-url", "origin")
     found = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", found.strip())
@@ -69,7 +71,14 @@ def launch_links(repository: str | None, commit: str, page: str) -> list[dict[st
         url = f"https://colab.research.google.com/github/{owner_repo}/blob/{COLAB_BRANCH}/{page}.ipynb"
         links.insert(0, ("Colab", url, "_static/images/logo_colab.png"))
     return [
-        {"type": "link", "text": name, "tooltip": f"Open in {name}", "url": url, "icon": icon, "label": name.lower()}
+        {
+            "type": "link",
+            "text": name,
+            "tooltip": f"Open in {name}",
+            "url": url,
+            "icon": icon,
+            "label": name.lower(),
+        }
         for name, url, icon in links
     ]
 
@@ -80,10 +89,10 @@ def _buttons(app, pagename, templatename, context, doctree) -> None:
         return
     if context.get("page_source_suffix") == ".ipynb":
         links = launch_links(where, app.config.house_commit, pagename)
-        group = {"type": "group", "tooltip": "Run this lesson", "icon": "fas fa-rocket", "label": "launch-buttons"}
-        buttons.insert(0, {**group, "buttons": links})
-    link = {"type": "link", "url": where, "tooltip": "Source repository", "icon": "fab fa-github", "label": "repo"}
-    buttons.append(link)
+        group = {"type": "group", "tooltip": "Run this lesson", "icon": "fas fa-rocket"}
+        buttons.insert(0, {**group, "label": "launch-buttons", "buttons": links})
+    link = {"type": "link", "url": where, "tooltip": "Source repository", "icon": "fab fa-github"}
+    buttons.append({**link, "label": "repo"})
 
 
 # --- lessons -----------------------------------------------------------------------------------------------------
@@ -134,7 +143,9 @@ class Made(SphinxDirective):
         for name in self.files:
             self.env.note_dependency(str(BOOK / name))
         holder = nodes.container()
-        self.state.nested_parse(StringList(self.text(), self.get_source_info()[0]), self.content_offset, holder)
+        self.state.nested_parse(
+            StringList(self.text(), self.get_source_info()[0]), self.content_offset, holder
+        )
         return holder.children
 
     def text(self) -> list[str]:
@@ -150,6 +161,10 @@ def _lesson_title(row: dict[str, str]) -> str:
     text = "\n".join(c.source for c in lessons.read(path).cells if c.cell_type == "markdown")
     heading = re.search(r"^# (.+)$", text, flags=re.M)
     return heading[1].strip().replace("`", "") if heading else path.stem
+
+
+def _note(row: dict[str, str]) -> str:
+    return f" ({_cell(row['note'])})" if row["note"] else ""
 
 
 def _cell(text: str) -> str:
@@ -172,10 +187,8 @@ class SourceMap(Made):
             inside = [item for item in items if item["section"] == section]
             lines += [f"**{section}**", "", "| | Kind | Item | Here |", "|---|---|---|---|"]
             for item in inside:
-                here = "; ".join(
-                    _link(row) + (f" ({_cell(row['note'])})" if row["note"] else "") for row in places.get(item["id"], ())
-                )
-                lines.append(f"| {item['id']} | {item['kind']} | {_cell(item['item'])} | {here or 'not yet'} |")
+                here = "; ".join(_link(row) + _note(row) for row in places.get(item["id"], ())) or "not yet"
+                lines.append(f"| {item['id']} | {item['kind']} | {_cell(item['item'])} | {here} |")
             lines.append("")
         return lines
 
@@ -203,7 +216,9 @@ def _describe(app, pagename, templatename, context, doctree) -> None:
         first = next((p.astext() for p in doctree.findall(nodes.paragraph) if len(p.astext()) > 60), "")
         words = first if len(first) <= 155 else first[:155].rsplit(" ", 1)[0] + " ..."
     words = " ".join((words or app.config.house_description).split())
-    context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{escape(words)}" />\n'
+    context["metatags"] = (
+        context.get("metatags", "") + f'<meta name="description" content="{escape(words)}" />\n'
+    )
 
 
 def _subset_icons(static: Path, pages: list[Path]) -> None:
@@ -214,10 +229,10 @@ def _subset_icons(static: Path, pages: list[Path]) -> None:
     texts = [p.read_text(encoding="utf8", errors="ignore") for p in [*pages, *static.rglob("*.js")]]
     named = {name for text in texts for name in re.findall(r"\bfa-([a-z0-9-]+)", text)}
     style = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf8")
-    points = set()
+    points = set()  # by name, or where the theme's own style draws an icon by its code point
     for selectors, point in re.findall(r'([^{}]*):before\{content:"\\([0-9a-f]+)"', style):
         if named & set(re.findall(r"\.fa-([a-z0-9-]+)", selectors)) or ".fa-" not in selectors:
-            points.add(int(point, 16))  # by name, or where the theme's own style draws an icon by its code point
+            points.add(int(point, 16))
     fonts = static / "vendor" / "fontawesome" / "webfonts"
     for path in fonts.glob("*.woff2"):
         options = Options()
@@ -238,7 +253,12 @@ def _finish(app, exception) -> None:
     out = Path(app.outdir)
     static = out / "_static"
     _subset_icons(static, list(out.rglob("*.html")))
-    for unused in ("scripts/fontawesome.js", "scripts/fontawesome.js.map", "sphinx-thebe.js", "sphinx-thebe.css"):
+    for unused in (
+        "scripts/fontawesome.js",
+        "scripts/fontawesome.js.map",
+        "sphinx-thebe.js",
+        "sphinx-thebe.css",
+    ):
         (static / unused).unlink(missing_ok=True)
     for path in [*static.rglob("*.js.map"), *static.rglob("*.css.map")]:
         path.unlink()
@@ -264,10 +284,17 @@ def _configure(app, config) -> None:
     config.house_commit = commit() if config.house_repository else ""
 
 
+def _drop_unused(app, pagename, templatename, context, doctree) -> None:
+    for kind in ("css_files", "script_files"):
+        context[kind] = [f for f in context[kind] if "thebe" not in str(getattr(f, "filename", f))]
+
+
 def _silence(app) -> None:
     """Jupyter Book loads these whether wanted or not; both point at other hosts."""
     for found in app.events.listeners.values():
-        found[:] = [one for one in found if not one.handler.__module__.startswith(("sphinx_thebe", "sphinx_comments"))]
+        found[:] = [
+            one for one in found if not one.handler.__module__.startswith(("sphinx_thebe", "sphinx_comments"))
+        ]
 
 
 def setup(app):
@@ -283,6 +310,7 @@ def setup(app):
     app.connect("source-read", _read)
     app.connect("html-page-context", _buttons, priority=502)
     app.connect("html-page-context", _describe, priority=502)
+    app.connect("html-page-context", _drop_unused, priority=502)
     app.connect("build-finished", _finish)
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")

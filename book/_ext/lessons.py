@@ -22,6 +22,9 @@ import time
 from functools import cache
 from pathlib import Path
 
+# jsonschema loads this where it is installed, which takes six seconds; nobody here asks it for an IRI.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "_build" / "lessons"
 CELL_LIMIT_S = 300  # a cell that takes this long hangs
@@ -66,13 +69,9 @@ def listed() -> list[Path]:
 
 def _data_present() -> list[str]:
     """Names and sizes of the data files a lesson could read: the given folder's, then the user's cache."""
-    folders = [data_folder()]
-    try:
-        from recbyhand.data.movielens import cache_folder
+    import pooch
 
-        folders.append(str(cache_folder()))
-    except Exception:
-        pass
+    folders = [data_folder(), str(pooch.os_cache("recbyhand"))]
     found = []
     for number, folder in enumerate(folders):
         for path in sorted(Path(folder).rglob("*")) if folder and Path(folder).is_dir() else ():
@@ -101,7 +100,9 @@ def read(path: Path):
 
 def key(path: Path) -> str:
     """The hash under which a lesson's outputs are kept."""
-    cells = [(c.source, sorted(c.metadata.get("tags", []))) for c in read(path).cells if c.cell_type == "code"]
+    cells = [
+        (c.source, sorted(c.metadata.get("tags", []))) for c in read(path).cells if c.cell_type == "code"
+    ]
     digest = hashlib.sha256(_package().encode() + json.dumps(cells).encode())
     words = set(re.findall(r"\w+", " ".join(source for source, _ in cells)))
     beside = [p for p in path.parent.iterdir() if p.is_file() and p.suffix in {".py", ".csv", ".json"}]
@@ -154,7 +155,10 @@ def _run(path: Path) -> dict:
         if cell.cell_type == "code":
             cell.outputs = []
     client = NotebookClient(
-        notebook, timeout=CELL_LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
+        notebook,
+        timeout=CELL_LIMIT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--IPKernelApp.log_level=40"],  # its remarks on transport are not the lesson's
     )
     begun, number = time.perf_counter(), 0
@@ -171,7 +175,9 @@ def _run(path: Path) -> dict:
                 raise LessonFailed(f"{where}: {error}\n{cell.source}") from None
             for output in cell.get("outputs", ()):
                 if output.get("name") == "stderr" and "stderr-ok" not in cell.metadata.get("tags", ()):
-                    raise LessonFailed(f"{where} wrote to stderr:\n{output.text}\n--- the cell:\n{cell.source}")
+                    raise LessonFailed(
+                        f"{where} wrote to stderr:\n{output.text}\n--- the cell:\n{cell.source}"
+                    )
         seconds, peak = time.perf_counter() - begun, _peak_mb(client)
     given = json.loads(nbformat.writes(notebook))["cells"]
     cells = [cell.get("outputs", []) for cell in given if cell["cell_type"] == "code"]

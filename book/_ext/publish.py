@@ -35,7 +35,9 @@ def fill(text: str, where: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("repository", help="https address of the git repository")
     parser.add_argument("commit")
     parser.add_argument("--out", type=Path, required=True)

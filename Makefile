@@ -1,0 +1,54 @@
+# make book        the book, at _build/html/index.html
+# make test        the book, then every test
+# make serve       read it at http://127.0.0.1:8000
+# make lab         work through it in JupyterLab
+# make lesson L=01_mlp/features      one lesson only, in _build/draft (for authors)
+# make classroom   notebooks to hand out: one set without solutions, one with
+# make bench       measure again what benchmarks/results/ holds (long)
+# make test-repeat build twice from nothing; the pages must be the same but for timings (long)
+# make test-launch run a published notebook in a clean environment, as Colab does (long)
+# make clean       remove what was built (not the environment)
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+
+.PHONY: book test serve lab lesson classroom bench test-repeat test-launch clean
+
+book: .venv/ready
+	@$(PY) book/build.py
+
+test: book
+	$(BIN)/ruff check .
+	$(PY) -m pytest
+
+serve: book
+	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+lab: .venv/ready
+	$(BIN)/jupyter lab chapters
+
+lesson: .venv/ready
+	@$(PY) book/build.py --only $(L) --out _build/draft
+
+classroom: .venv/ready
+	@$(PY) book/_ext/classroom.py
+
+bench: .venv/ready
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) $$script; done
+
+test-repeat: .venv/ready
+	@$(PY) tests/book/repeat.py
+
+test-launch: .venv/ready
+	RECBYHAND_SLOW=1 $(PY) -m pytest tests/book/test_launch.py -v
+
+# Made anew only when what it is made from has changed.
+.venv/ready: requirements.txt pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf _build
