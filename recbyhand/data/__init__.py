@@ -2,6 +2,7 @@
 
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
+from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Dataset, from_frames
 
@@ -16,5 +17,6 @@ __all__ = [
     "Task",
     "ctr",
     "from_frames",
+    "movielens",
     "planted",
 ]

@@ -1,8 +1,8 @@
 """Fetch a published zip archive once: checked, atomic, and with messages that say what to do.
 
-A class of thirty may call this at the same moment on one shared home directory. Everyone works in a folder of
-their own and renames it at the end; a rename either happens as a whole or not at all, so nobody ever sees half
-a data set, and whoever comes second finds the first one's copy and drops the own.
+A class of thirty may call this at the same moment on one shared home directory. Each call works in a folder
+of its own and renames it at the end; a rename happens as a whole or not at all, so nobody ever sees half a
+data set, and whoever comes second finds the first one's copy and drops their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ class DataUnavailable(RuntimeError):
 
 
 class DataDamaged(ValueError):
-    """A file is there, but it is not what was published."""
+    """A file is missing, or is there but is not what was published. `fault` is the message without the remedy."""
+
+    def __init__(self, path: Path, what: str, remedy: str):
+        super().__init__(f"{short(path)} {what}. {remedy}")
+        self.fault = f"{path.name} {what}"
 
 
 def short(path: Path) -> str:
@@ -57,8 +61,9 @@ def fetch(url: str, names: Sequence[str], target: Path, check: Callable[[Path], 
         staging.mkdir()  # not tempfile.mkdtemp: others on a shared home must be able to read the result
     except OSError as error:
         raise DataUnavailable(
-            f"Cannot write to {short(target.parent)} ({error.strerror}). Make it writable, choose another place "
-            f"with movielens(..., folder='...'), or set RECBYHAND_DATA to a folder that holds {target.name}/."
+            f"Cannot write to {short(target.parent)} ({error.strerror}). Make it writable, choose another "
+            f"place with movielens(..., folder='...'), or set RECBYHAND_DATA to a folder that holds "
+            f"{target.name}/."
         ) from error
     try:
         archive = staging / "archive.zip"
@@ -67,12 +72,17 @@ def fetch(url: str, names: Sequence[str], target: Path, check: Callable[[Path], 
         archive.unlink()
         check(staging)
         _publish(staging, target)
-    except (DataUnavailable, DataDamaged) as error:
+    except DataUnavailable as error:
         raise DataUnavailable(f"{error} {by_hand}") from error
+    except DataDamaged as error:
+        raise DataUnavailable(
+            f"The archive from {urlsplit(url).hostname} was refused, as it is not the known one: {error.fault}. Run "
+            f"this again; if it stays so, another edition was published. {by_hand}"
+        ) from error
     except OSError as error:
         raise DataUnavailable(
-            f"Could not store {target.name} in {short(target.parent)} ({error.strerror or error}). Is the disk "
-            f"full? {by_hand}"
+            f"Could not store {target.name} in {short(target.parent)} ({error.strerror or error}). Is the "
+            f"disk full? {by_hand}"
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -98,30 +108,34 @@ def _publish(staging: Path, target: Path) -> None:
 
 
 def _download(url: str, path: Path, name: str) -> None:
-    import pooch  # here, not above: `import recbyhand` stays quick
-    import requests
+    import requests  # here, not above: `import recbyhand` stays quick
     from tqdm.auto import tqdm
 
     host = urlsplit(url).hostname
     try:
-        with tqdm(desc=f"downloading {name}", unit="B", unit_scale=True, leave=False) as bar:
-            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)(url, str(path), None)
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, open(path, "wb") as file:
+            answer.raise_for_status()
+            size = int(answer.headers.get("content-length", 0)) or None
+            with tqdm(desc=f"downloading {name}", total=size, unit="B", unit_scale=True, leave=False) as bar:
+                for piece in answer.iter_content(1 << 16):
+                    file.write(piece)
+                    bar.update(len(piece))
     except requests.exceptions.SSLError as error:
         raise DataUnavailable(
             f"The certificate of {host} was refused ({_reason(error)}), so nothing was downloaded. Is this "
-            "computer's clock right, and is no proxy in between? If the site let its certificate expire, wait."
+            "computer's clock right, and is no proxy in between? If the site's certificate ran out, wait."
         ) from error
     except requests.exceptions.HTTPError as error:
         code = error.response.status_code
-        raise DataUnavailable(f"{host} answered with HTTP error {code} for {url}. Try again later.") from error
+        raise DataUnavailable(f"{host} answered with HTTP error {code}. Try again later.") from error
     except requests.exceptions.Timeout as error:
         raise DataUnavailable(
             f"{host} did not answer in time. Try again later, or check the proxy settings (HTTPS_PROXY)."
         ) from error
     except requests.exceptions.ConnectionError as error:
         raise DataUnavailable(
-            f"No connection to {host}, or it broke off ({_reason(error)}). Is there a network, and does it need a "
-            "proxy (HTTPS_PROXY)?"
+            f"No connection to {host}, or it broke off ({_reason(error)}). Is there a network, and does it "
+            "need a proxy (HTTPS_PROXY)?"
         ) from error
     except requests.exceptions.RequestException as error:
         raise DataUnavailable(
@@ -132,7 +146,8 @@ def _download(url: str, path: Path, name: str) -> None:
 def _reason(error: BaseException) -> str:
     """The innermost cause in a few words; the whole chain is a paragraph of nested brackets."""
     while True:
-        inner = next((a for a in (getattr(error, "reason", None), *error.args) if isinstance(a, Exception)), None)
+        causes = (getattr(error, "reason", None), *error.args)
+        inner = next((cause for cause in causes if isinstance(cause, Exception)), None)
         if inner is None:
             break
         error = inner
@@ -141,7 +156,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _extract(archive: Path, names: Sequence[str], into: Path, folder: str) -> None:
-    """Copy `folder/name` for each of `names`: nothing else is unpacked and no name of the archive becomes a path."""
+    """Copy `folder/name` for each of `names`. Nothing else is unpacked: no name in it becomes a path."""
     with open(archive, "rb") as file:
         head = file.read(2048)
     if not head.startswith(b"PK"):
@@ -149,8 +164,8 @@ def _extract(archive: Path, names: Sequence[str], into: Path, folder: str) -> No
         if title or re.match(rb"\s*<(!doctype|html)", head, re.IGNORECASE):
             said = f" titled {title[1].decode('utf-8', 'replace').strip()[:60]!r}" if title else ""
             raise DataUnavailable(
-                f"The answer is a web page{said}, not a zip archive. A network that wants you to log in first "
-                "does this: open a browser, log in, run the cell again."
+                f"The answer is a web page{said}, not a zip archive. A network that wants you to log in "
+                "first does this: open a browser, log in, run the cell again."
             )
         raise DataUnavailable(f"The answer is not a zip archive: it begins with {head[:20]!r}.")
     try:
@@ -159,8 +174,8 @@ def _extract(archive: Path, names: Sequence[str], into: Path, folder: str) -> No
                 path = PurePosixPath(member.replace("\\", "/"))
                 if path.is_absolute() or ".." in path.parts or ":" in member:
                     raise DataUnavailable(
-                        f"The archive holds a file named {member!r}, which points outside its folder. The published "
-                        "archive has no such file: somebody changed it. Nothing was unpacked."
+                        f"The archive holds a file named {member!r}, which points outside its folder. The "
+                        "published archive has no such file: somebody changed it. Nothing was unpacked."
                     )
             for name in names:
                 if f"{folder}/{name}" not in content.NameToInfo:
@@ -174,6 +189,6 @@ def _extract(archive: Path, names: Sequence[str], into: Path, folder: str) -> No
         if isinstance(error, DataUnavailable):
             raise
         raise DataUnavailable(
-            f"The zip archive is incomplete or damaged ({archive.stat().st_size:,} bytes; {error}). The download "
-            "broke off: run the cell again."
+            f"The zip archive is incomplete or damaged ({archive.stat().st_size:,} bytes; {error}). The "
+            "download broke off: run the cell again."
         ) from error
