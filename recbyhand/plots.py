@@ -256,9 +256,10 @@ _seen: Counter[str] = Counter()
 
 def _svg(figure: Figure, alt: str) -> str:
     """The figure as an SVG element: theme's ink, page's font, ids that no other figure uses, fluid width."""
-    figure.draw_without_rendering()  # the layout settles only once the ticks are known
     out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    # tight: the layout may settle on other ticks than it made room for
+    figure.savefig(out, format="svg", metadata=nothing, bbox_inches="tight", pad_inches=0.05)
     svg = out.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
     svg = svg.replace(INK, "currentColor")
@@ -279,11 +280,13 @@ def _svg(figure: Figure, alt: str) -> str:
 
 def _png(figure: Figure, alt: str) -> str:
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+    figure.savefig(
+        out, format="png", dpi=200, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None}
+    )
     data = base64.b64encode(out.getvalue()).decode()
-    width = figure.get_size_inches()[0] * 100
+    width, height = (int.from_bytes(out.getvalue()[i : i + 4], "big") // 2 for i in (16, 20))  # PNG's header
     # dark-light: the theme leaves the background of this image alone.
     return (
-        f'<img class="dark-light" alt="{html.escape(alt, quote=True)}" loading="lazy" width="{width:.0f}" '
-        f'style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
+        f'<img class="dark-light" alt="{html.escape(alt, quote=True)}" loading="lazy" width="{width}" '
+        f'height="{height}" style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
     )

@@ -92,8 +92,8 @@ _instances = itertools.count(1)
 def show(*objects: Any, symbols: Mapping[str, str] | None = None, numbers: bool = False) -> Source:
     """The highlighted source of classes, functions, methods or modules (an instance shows its class).
 
-    `symbols` links the symbols of a formula to the lines that hold them: {"W h": "self.update(h)"}; a
-    symbol between dollars is set as mathematics. `numbers=True` numbers the lines (always with `symbols`).
+    `symbols` links the symbols of a formula to the lines that hold them: {"W_u h_{t-1}": "self.update(h)"};
+    they are Unicode with _ and ^ for indices. `numbers=True` numbers the lines (always with `symbols`).
 
     Raises TypeError for an object without Python source, ValueError for a symbol whose code is not there.
     """
@@ -179,7 +179,11 @@ class Source:
 
 
 def _symbol(text: str) -> str:
-    formula = re.fullmatch(r"\$(.+)\$", text)
-    if formula:
-        return f'<span class="math notranslate nohighlight">\\({html.escape(formula[1])}\\)</span>'
-    return f"<i>{html.escape(text)}</i>"
+    """A symbol in HTML, with its indices: h_t, W_{ij}, x^2."""
+    tags = {"_": "sub", "^": "sup"}
+    raised = re.compile(r"([_^])(?:\{([^}]*)\}|(\w))")
+    return (
+        "<i>"
+        + raised.sub(lambda m: f"<{tags[m[1]]}>{m[2] or m[3]}</{tags[m[1]]}>", html.escape(text))
+        + "</i>"
+    )
