@@ -113,6 +113,7 @@ class Schema:
 
 
 def _look_up(index: dict, raw, kind: str) -> int:
+    raw = raw.item() if hasattr(raw, "item") else raw  # numbers of NumPy and PyTorch too
     if raw in index:
         return index[raw]
     texts = {str(known): known for known in index}

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from recbyhand.data.batch import Batch, Field, Schema
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Dataset, readable
 
 MAX_VALUES = 10  # of a field with several values, the first ten of a row are kept
 
@@ -118,7 +118,7 @@ class Examples:
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"row {rows} of {len(self)} examples")
             return torch.tensor([int(rows)])
-        rows = torch.as_tensor(rows)
+        rows = rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
         if rows.dtype == torch.bool and rows.shape != self.label.shape:
             raise IndexError(
                 f"a mask needs one value for each of the {len(self)} examples, not {list(rows.shape)}"
@@ -267,9 +267,8 @@ class Task:
         return f"Task on {self._caption()}\n{self.counts().to_string(formatters={'liked': '{:.1%}'.format})}"
 
     def _repr_html_(self) -> str:
-        table = self.counts().to_html(
-            border=0, formatters={"liked": "{:.1%}".format}, float_format="{:,.0f}".format
-        )
+        shown = {"liked": "{:.1%}".format, **dict.fromkeys(("examples", "users", "items"), "{:,}".format)}
+        table = self.counts().to_html(border=0, formatters=shown)
         return f"<p>Task on {html.escape(self._caption())}</p>{table}"
 
 
@@ -327,14 +326,14 @@ def ctr(
     if split == "user":
         part = _cut(user, time, valid, test)
     else:
-        n = len(user)
-        fractions = [size * len(np.unique(user)) / n if size >= 1 else size for size in (valid, test)]
+        n, people = len(user), len(np.unique(user))
+        sizes = [size * people if size >= 1 else size for size in (valid, test)]
         part = np.empty(n, dtype=np.int64)
         if split == "global":
             order = np.argsort(time, kind="stable")
-            part[order] = _cut(np.zeros(n), time[order], *fractions)
+            part[order] = _cut(np.zeros(n), time[order], *sizes)
         else:
-            part[np.random.default_rng(seed).permutation(n)] = _cut(np.zeros(n), np.arange(n), *fractions)
+            part[np.random.default_rng(seed).permutation(n)] = _cut(np.zeros(n), np.arange(n), *sizes)
 
     happened = _columns(dataset, dataset.events, "events", may_be_empty=True)
     if history_of == "liked":
@@ -387,8 +386,8 @@ def _columns(
         if (row < 0).any():
             at = int((row < 0).argmax())
             raise ValueError(
-                f"{dataset.name}: row {table.index[at]} of the {name} has {kind} {table[kind].iloc[at]!r}, "
-                f"who is not among the {kind}s: add a row for it, or drop the event"
+                f"{dataset.name}: row {readable(table.index[at])} of the {name} has {kind} "
+                f"{readable(table[kind].iloc[at])}, which the table of {kind}s lacks: add its row, or drop the event"
             )
         columns.append(row.astype(np.int64) + 2)
     return [*columns, table["time"].to_numpy(np.int64), table["label"].to_numpy(np.float32)]
@@ -399,7 +398,7 @@ def _schema(dataset: Dataset, history: int) -> Schema:
         if table[kind].duplicated().any():
             twice = table[kind][table[kind].duplicated()].iloc[0]
             raise ValueError(
-                f"{dataset.name}: {kind} {twice!r} has more than one row among the {kind}s: keep one"
+                f"{dataset.name}: {kind} {readable(twice)} has more than one row among the {kind}s: keep one"
             )
     user_fields, user_table = _features(dataset.users, dataset.user_columns)
     item_fields, item_table = _features(dataset.items, dataset.item_columns)

@@ -142,7 +142,11 @@ def from_frames(
         user, item, time = table.loc[twice, ["user", "item", "time"]].iloc[0]
         remedy = 'keep one: ratings.drop_duplicates(["user", "item", "time"])'
         _refuse(
-            "ratings", table, twice, f"user {user!r} rated {item!r} at time {time} in a row above too", remedy
+            "ratings",
+            table,
+            twice,
+            f"user {readable(user)} rated {readable(item)} at time {time} in a row above too",
+            remedy,
         )
     note = "from your own tables" + ("" if "time" in ratings else ", in the order of their rows")
     users = _entities(users, "user", table)
@@ -164,16 +168,21 @@ def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> p
     if twice.any():
         raw = table[kind][twice].iloc[0]
         _refuse(
-            name, table, twice, f"{kind} {raw!r} has a row above too", f'{name}.drop_duplicates("{kind}")'
+            name,
+            table,
+            twice,
+            f"{kind} {readable(raw)} has a row above too",
+            f'{name}.drop_duplicates("{kind}")',
         )
     lost = ~ratings[kind].isin(table[kind])
     if lost.any():
         raw, known = ratings[kind][lost].iloc[0], table[kind].iloc[0]
         if isinstance(raw, str) != isinstance(known, str):
-            remedy = f"ids such as {raw!r} and {known!r} never match: make both text with .astype(str)"
+            pair = f"{readable(raw)} and {readable(known)}"
+            remedy = f"ids such as {pair} never match: make both text with .astype(str)"
         else:
             remedy = f"add its row, or keep ratings[ratings.{kind}.isin({name}.{kind})]"
-        _refuse("ratings", ratings, lost, f"{kind} {raw!r} is not in {name}", remedy)
+        _refuse("ratings", ratings, lost, f"{kind} {readable(raw)} is not in {name}", remedy)
     for column in table.columns.drop([kind, "title"], errors="ignore"):
         numbers = table[column].dropna()
         fractions = pd.api.types.is_float_dtype(numbers) and (numbers % 1 != 0).any()
@@ -202,11 +211,16 @@ def _check_columns(table: pd.DataFrame, name: str, needed: tuple[str, ...]) -> N
         raise ValueError(f"{name} has no rows: there is nothing to learn from")
 
 
+def readable(value) -> str:
+    """A value of a table in a message: 7 and 'seven', not np.int64(7)."""
+    return repr(value.item() if hasattr(value, "item") else value)
+
+
 def _refuse(name: str, table: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> NoReturn:
     """ValueError that names the first bad row by its index label."""
     bad = np.asarray(bad)
     more = f" (and {bad.sum() - 1} more)" if bad.sum() > 1 else ""
-    raise ValueError(f"{name}, row {table.index[bad.argmax()]!r}{more}: {problem}; {remedy}")
+    raise ValueError(f"{name}, row {readable(table.index[bad.argmax()])}{more}: {problem}; {remedy}")
 
 
 def _ids(table: pd.DataFrame, kind: str, name: str) -> pd.Series:
@@ -226,7 +240,11 @@ def _ids(table: pd.DataFrame, kind: str, name: str) -> pd.Series:
         broken = (ids % 1 != 0) | (ids.abs() >= 2**53)  # from there on, floats skip whole numbers
         if broken.any():
             _refuse(
-                name, table, broken, f"{kind} {ids[broken].iloc[0]!r} is no whole number", "make ids text"
+                name,
+                table,
+                broken,
+                f"{kind} {readable(ids[broken].iloc[0])} is no whole number",
+                "make ids text",
             )
         return ids.astype("int64")
     if pd.api.types.is_integer_dtype(ids) and not (ids > np.iinfo("int64").max).any():
@@ -239,7 +257,11 @@ def _ids(table: pd.DataFrame, kind: str, name: str) -> pd.Series:
         return ids.astype("int64")
     odd = ~text if text.iloc[0] else ~whole
     _refuse(
-        name, table, odd, f"{kind} {ids[odd].iloc[0]!r} is unlike the others", "make all text: .astype(str)"
+        name,
+        table,
+        odd,
+        f"{kind} {readable(ids[odd].iloc[0])} is unlike the others",
+        "make all text: .astype(str)",
     )
 
 
@@ -248,7 +270,7 @@ def _numbers(table: pd.DataFrame, column: str, name: str, remedy: str) -> pd.Ser
     numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
     bad = ~np.isfinite(numbers)
     if bad.any():
-        _refuse(name, table, bad, f"{column} is {table[column][bad].iloc[0]!r}, not a number", remedy)
+        _refuse(name, table, bad, f"{column} is {readable(table[column][bad].iloc[0])}, not a number", remedy)
     return numbers
 
 
