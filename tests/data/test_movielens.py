@@ -526,6 +526,22 @@ def test_leftovers_of_a_killed_process(tiny, monkeypatch, tmp_path):
     assert fresh.exists()  # perhaps somebody is still at it
 
 
+def test_appears_in_one_step_and_whole(tiny, monkeypatch, tmp_path):
+    steps, rename = [], os.rename
+
+    def watched(source, target):
+        steps.append((sorted(os.listdir(source)), target.exists()))
+        rename(source, target)
+        steps.append((sorted(os.listdir(target)), target.exists()))
+
+    monkeypatch.setattr(os, "rename", watched)
+    with serving(zipped(packed())) as (site, _):
+        monkeypatch.setattr(ml, "SITE", site)
+        movielens(fallback=False)
+    files = ["u.data", "u.item", "u.user"]
+    assert steps == [(files, False), (files, True)]
+
+
 def _student(site, cache, barrier, results):
     ml.SITE = site
     barrier.wait(30)
@@ -624,6 +640,12 @@ def test_damage_beyond_the_hashed_part_of_1m(tiny, tmp_path, row, says):
     with pytest.raises(DataDamaged) as caught:
         movielens("1m", folder=lay(tmp_path, "ml-1m", ratings_dat=raw))
     assert says in str(caught.value)
+
+
+def test_1m_cut_between_two_rows_beyond_the_hashed_part(tiny, tmp_path):
+    raw = b"".join(TINY["ml-1m"]["ratings.dat"].splitlines(keepends=True)[:3])
+    with pytest.raises(DataDamaged, match="has 3 rows, not 4: it was cut off"):
+        movielens("1m", folder=lay(tmp_path, "ml-1m", ratings_dat=raw))
 
 
 def test_checking_costs_milliseconds(tmp_path):
