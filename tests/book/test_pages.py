@@ -1,0 +1,136 @@
+"""Each page as readers meet it: in a browser, wide and narrow, light and dark, from a server and from a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from browsing import axe_violations
+
+from .paths import ROOT, SITE
+
+LIGHTEST_KB = 500  # compressed, at first view
+
+
+def _pages() -> list[str]:
+    made = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+    return made or ["index.html"]
+
+
+class Visit:
+    """One tab that remembers what the page asked for and complained of."""
+
+    def __init__(self, browser, address: str, theme: str, wide: int = 1280):
+        self.context = browser.new_context(viewport={"width": wide, "height": 900}, color_scheme=theme)
+        chosen = "".join(f"localStorage.setItem('{name}', '{theme}');" for name in ("mode", "theme"))
+        self.context.add_init_script(chosen)
+        self.tab = self.context.new_page()
+        self.sizes, self.elsewhere, self.errors = {}, [], []
+        self.tab.on("request", lambda r: self._asked(r.url, address))
+        self.tab.on("response", self._answered)
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.tab.goto(address, wait_until="load", timeout=60_000)
+        self.tab.wait_for_timeout(300)
+
+    def _asked(self, url: str, address: str) -> None:
+        own = "file://" if address.startswith("file:") else "/".join(address.split("/")[:3]) + "/"
+        if not url.startswith((own, "data:", "blob:")):
+            self.elsewhere.append(url)
+
+    def _answered(self, response) -> None:
+        if not response.url.startswith(("data:", "blob:")):
+            self.sizes[response.url] = int(response.headers.get("content-length", 0)) / 1024
+
+    def first_view_kb(self) -> float:
+        lazy = set(self.tab.evaluate("[...document.querySelectorAll('img[loading=lazy]')].map(i => i.src)"))
+        return sum(size for url, size in self.sizes.items() if url not in lazy)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+WIDER = """() => {
+    const wide = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= wide + 1) return [];
+    const scrolls = e => e && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    return [...document.querySelectorAll('main *')]
+        .filter(e => e.getBoundingClientRect().right > wide + 1 && !scrolls(e.parentElement))
+        .slice(0, 3).map(e => e.outerHTML.slice(0, 160)).concat('wider than the screen');
+}"""
+NO_TEXT = """() => [...document.querySelectorAll('main img, main svg[role=img]')]
+    .filter(i => i.tagName === 'IMG' ? !i.alt.trim()
+        : !(i.getAttribute('aria-label') || i.getAttribute('aria-labelledby') || i.querySelector('title')))
+    .map(i => i.outerHTML.slice(0, 160))"""
+
+
+@pytest.mark.parametrize("page", _pages())
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_page(browser, served, page, theme):
+    """No other host, no error, nothing wider than a telephone, a text for every image, no barrier, not heavy."""
+    with Visit(browser, served + page, theme) as visit:
+        assert not visit.elsewhere, "asks other hosts"
+        assert not visit.errors
+        assert visit.first_view_kb() <= LIGHTEST_KB
+        assert visit.tab.evaluate(NO_TEXT) == [], "images without alternative text"
+        assert visit.tab.evaluate("document.documentElement.lang") == "en"
+        assert visit.tab.locator("meta[name=description]").get_attribute("content")
+        assert axe_violations(visit.tab) == []
+        visit.tab.set_viewport_size({"width": 390, "height": 844})
+        visit.tab.wait_for_timeout(200)
+        assert visit.tab.evaluate(WIDER) == []
+        assert axe_violations(visit.tab) == []
+        assert not visit.errors
+
+
+@pytest.mark.parametrize("page", _pages())
+def test_page_from_a_folder(browser, site, page):
+    """Unpacked from an archive and opened by a double click."""
+    with Visit(browser, (site / page).as_uri(), "light") as visit:
+        assert not visit.elsewhere, "asks other hosts"
+        assert not visit.errors
+
+
+def test_search_finds_a_lesson(browser, served):
+    with Visit(browser, served + "search.html?q=recommender", "light") as visit:
+        visit.tab.wait_for_selector("#search-results li", timeout=10_000)
+        assert not visit.elsewhere
+        assert not visit.errors
+
+
+def test_formulas_are_drawn(browser, site, served):
+    """KaTeX's fonts arrive, numbers stand at the right, references lead to them."""
+    page = "notation.html" if (site / "notation.html").is_file() else "book/notation.html"
+    with Visit(browser, served + page, "dark") as visit:
+        tab = visit.tab
+        assert tab.locator(".katex").count() > 5
+        assert tab.locator(".katex math").count() == tab.locator(".katex").count(), (
+            "MathML for screen readers"
+        )
+        assert tab.evaluate("document.fonts.check('16px KaTeX_Main')")
+        number = tab.locator("div.math .eqno").first.bounding_box()
+        formula = tab.locator("div.math .katex-html").first.bounding_box()
+        assert number["x"] > formula["x"] + formula["width"] - 1
+        target = tab.locator("a[href^='#equation-']").first.get_attribute("href")
+        assert tab.locator(target).count() == 1
+        assert "mathjax" not in tab.content().lower()
+
+
+def test_nothing_of_this_machine_in_the_pages(site):
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf8")
+        for secret in (str(ROOT), str(Path.home()) + "/"):
+            assert secret not in text or len(secret) < 7, f"{path.relative_to(site)} shows {secret}"
+
+
+def test_no_address_of_another_host_is_loaded(site):
+    """Scripts and styles name no other host at all, so that none can be asked later either."""
+    import re
+
+    loads = re.compile(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["'](?:https?:)?//[^"']+""")
+    for path in site.rglob("*.html"):
+        found = [m for m in loads.findall(path.read_text(encoding="utf8")) if 'rel="canonical"' not in m]
+        assert not found, path
