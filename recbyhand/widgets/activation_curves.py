@@ -35,11 +35,15 @@ class ActivationCurves(Widget):
     lower = number(1 / 8, 0, 1, "RReLU's lowest random slope.")
     upper = number(1 / 3, 0, 1, "RReLU's highest random slope.")
     dice_alpha = number(0.25, -0.5, 1.5, "Dice's slope where the gate is closed: learned, one per channel.")
-    values = Floats(ndim=1, help="A batch of pre-activations (B,) of one channel; a normal sample if not given.")
+    values = Floats(
+        ndim=1, help="A batch of pre-activations (B,) of one channel; a normal sample if not given."
+    )
     mean = number(0.0, -4, 4, "The batch is shifted to this mean.")
     spread = number(1.0, 0, 4, "The batch is stretched to this standard deviation; 0 makes it constant.")
     epsilon = number(1e-8, 1e-9, 1, "Keeps the division finite where the batch is constant.")
-    training = traitlets.Bool(True, help="Normalise by the batch (True) or by the running averages.").tag(sync=True)
+    training = traitlets.Bool(True, help="Normalise by the batch (True) or by the running averages.").tag(
+        sync=True
+    )
     running_mean = traitlets.Float(0.0, help="Running average of the batch means.").tag(sync=True)
     running_var = traitlets.Float(1.0, min=0, help="Running average of the batch variances.").tag(sync=True)
     pushed = traitlets.Int(0, min=0, help="Batches pushed through while training.").tag(sync=True)
@@ -94,7 +98,10 @@ class ActivationCurves(Widget):
         def y(v):
             return height - 30 - (np.clip(v, low, high) - low) / (high - low) * (height - 50)
 
-        marks = [svg.line(x(-6), y(0), x(6), y(0), opacity=0.4), svg.line(x(0), y(low), x(0), y(high), opacity=0.4)]
+        marks = [
+            svg.line(x(-6), y(0), x(6), y(0), opacity=0.4),
+            svg.line(x(0), y(low), x(0), y(high), opacity=0.4),
+        ]
         marks += [svg.text(x(v), height - 12, f"{v:g}", text_anchor="middle") for v in range(-6, 7, 2)]
         marks += [svg.text(32, y(v) + 4, f"{v:g}", text_anchor="end") for v in (-2, 0, 2, 4, 6)]
         s = np.linspace(-6, 6, 121)

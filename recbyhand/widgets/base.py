@@ -45,14 +45,17 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="data:,">
 <style>
 :root {{ color-scheme: light dark; }}
+h1 {{ position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }}
 body {{ margin: 0 auto; padding: 8px 16px; max-width: 960px; font-family: system-ui, sans-serif; }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #14181e; color: #e6e9ed; }} }}
 </style>
 </head>
 <body>
 <main>
+<h1>{title}</h1>
 {body}
 </main>
 </body>
@@ -77,7 +80,9 @@ class Floats(traitlets.TraitType):
     def __init__(self, default=(), *, ndim: int = 1, **kwargs):
         self.ndim = ndim
         self.info_text = f"an array of numbers with {ndim} ax{'is' if ndim == 1 else 'es'}"
-        super().__init__(default_value=np.zeros((0,) * ndim, np.float32) if len(default) == 0 else default, **kwargs)
+        super().__init__(
+            default_value=np.zeros((0,) * ndim, np.float32) if len(default) == 0 else default, **kwargs
+        )
         self.tag(sync=True, to_json=self._pack, from_json=self._unpack)
 
     def validate(self, owner, value) -> np.ndarray:
@@ -100,7 +105,7 @@ class Floats(traitlets.TraitType):
     @staticmethod
     def _pack(array: np.ndarray, _widget) -> dict:
         if array.size <= 1000 and np.isfinite(array).all():
-            data = [float(str(x)) for x in array.ravel()]  # the shortest text of a float32: 0.1, not 0.10000000149
+            data = [float(str(x)) for x in array.ravel()]  # the shortest text: 0.1, not 0.10000000149
         else:
             data = memoryview(np.ascontiguousarray(array, "<f4").tobytes())
         return {"shape": list(array.shape), "data": data}
@@ -108,7 +113,8 @@ class Floats(traitlets.TraitType):
     @staticmethod
     def _unpack(value, _widget) -> np.ndarray:
         data = value["data"]
-        flat = np.frombuffer(data, "<f4") if isinstance(data, (bytes, memoryview)) else np.array(data, np.float32)
+        sent_as_bytes = isinstance(data, (bytes, memoryview))
+        flat = np.frombuffer(data, "<f4") if sent_as_bytes else np.array(data, np.float32)
         return flat.reshape(value["shape"])
 
 
@@ -146,7 +152,9 @@ class Widget(anywidget.AnyWidget):
     def state(self) -> dict:
         """The traits that the browser sees, as they are sent to it."""
         own = [c for c in type(self).__mro__ if issubclass(c, Widget)]
-        names = [n for n, t in self.traits(sync=True).items() if t.this_class in own and not n.startswith("_")]
+        names = [
+            n for n, t in self.traits(sync=True).items() if t.this_class in own and not n.startswith("_")
+        ]
         return {name: self.get_state(name)[name] for name in names}
 
     def html(self, sources: bool = True) -> str:
@@ -157,9 +165,12 @@ class Widget(anywidget.AnyWidget):
             return {"base64": base64.b64encode(value).decode()}
 
         # Escaping every "<" keeps any title from ending the script or opening a comment.
-        state = json.dumps(self.state(), default=plain, allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
+        state = json.dumps(self.state(), default=plain, allow_nan=False, ensure_ascii=False).replace(
+            "<", "\\u003c"
+        )
         scripts = "".join(
-            f'<script type="text/plain" data-rbh-module="{name}">{source}</script>' for name, source in modules
+            f'<script type="text/plain" data-rbh-module="{name}">{source}</script>'
+            for name, source in modules
         )
         return (
             f"{scripts if sources else ''}"

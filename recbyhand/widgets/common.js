@@ -419,9 +419,11 @@ export function drag(ui, node, handler) {
   let on = false;
   const at = (e) => { const box = node.getBoundingClientRect(); return { x: e.clientX - box.left, y: e.clientY - box.top }; };
   node.style.touchAction = "pan-y";
+  node.style.userSelect = "none"; // else the browser may drag selected text instead
   ui.listen(node, "pointerdown", (e) => { on = true; node.setPointerCapture(e.pointerId); handler(at(e), "start"); });
   ui.listen(node, "pointermove", (e) => on && handler(at(e), "move"));
-  for (const type of ["pointerup", "pointercancel"]) ui.listen(node, type, (e) => { if (on) handler(at(e), "end"); on = false; });
+  ui.listen(node, "pointerup", (e) => { if (on) handler(at(e), "end"); on = false; });
+  ui.listen(node, "pointercancel", () => { on = false; }); // says no position
 }
 
 // ---- axes ----------------------------------------------------------------------------------------------
@@ -438,7 +440,7 @@ export function plot(label) {
       svg.setAttribute("width", width);
       svg.setAttribute("height", height);
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      const inner = s("svg", { x: left, y: top, width: width - left - right, height: base - top,
+      const inner = s("svg", { "aria-hidden": "true", x: left, y: top, width: width - left - right, height: base - top,
         viewBox: `${left} ${top} ${width - left - right} ${base - top}` }); // clips what leaves the axes
       svg.replaceChildren();
       if (title) svg.append(s("text", { class: "strong", x: left, y: 13, text: title }));
