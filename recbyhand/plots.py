@@ -189,9 +189,7 @@ def heatmap(
     if numbers if numbers is not None else values.size <= 100:
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
-                red, green, blue, _ = mesh.cmap(mesh.norm(value))
-                light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
-                ink = "#000000" if light else "#ffffff"
+                ink = _readable_on(mesh.cmap(mesh.norm(value)))
                 axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=9)
     else:
         figure.colorbar(mesh, ax=axes).outline.set_visible(False)
@@ -230,6 +228,12 @@ def _axes(width: float = 5.4, height: float = 3.2) -> tuple[Figure, Axes]:
     style()
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has more contrast (at least 4.5 : 1) on the colour (WCAG's luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return "#000000" if np.dot(linear, (0.2126, 0.7152, 0.0722)) > 0.179 else "#ffffff"
 
 
 def _look(i: int) -> dict[str, Any]:

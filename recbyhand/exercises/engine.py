@@ -407,10 +407,12 @@ def _explain(error: BaseException, answer: Any, exercise_: Exercise) -> str:
         "shape|size|dimension|broadcast|mat1", first
     ):
         tips = "Shapes do not fit: print the shape of each part of that line."
-    own = [f for f in traceback.extract_tb(error.__traceback__) if not _foreign(f.filename)]
+    frames = [(f.f_code, number) for f, number in traceback.walk_tb(error.__traceback__)]
+    own = [(c, n) for c, n in frames if c is not exercise_.check.__code__ and not _foreign(c.co_filename)]
     if own:
-        line = (own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno or 0)).strip()
-        return f"Your code stopped in line {own[-1].lineno}, `{line}`, with `{what}`. {tips}".rstrip()
+        code, number = own[-1]
+        line = linecache.getline(code.co_filename, number).strip()
+        return f"Your code stopped in line {number}, `{line}`, with `{what}`. {tips}".rstrip()
     return f"Your answer, a {_kind(answer)}, cannot be used here (`{what}`). {exercise_.todo} {tips}".rstrip()
 
 

@@ -1,0 +1,96 @@
+"""Each planted wrong answer fails with its own hint. (That solutions pass is checked in test_notebooks.)"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pytest
+import torch
+
+import recbyhand as rbh
+from recbyhand.exercises.engine import EXERCISES, close, exercise, load_all, one_of_wrong
+from tests.exercises.planted import Planted, lazily, planted
+
+load_all()
+ROWS = planted()
+
+
+def verdict(row: Planted) -> str:
+    """What is wrong with a planted answer's reception; "" if nothing is."""
+    result = rbh.check(row.name, row.build())
+    if result.kind == "unknown":
+        return f"no exercise {row.name}"
+    if result.passed:
+        return f"the wrong answer passes {row.name}"
+    if result.kind in ("stub", "generic"):
+        return f"{row.name} gives no specific hint, but: {result.message}"
+    if row.hint not in result.message:
+        return f"{row.name} hints {result.message!r}; expected {row.hint!r}"
+    others = [r for r in ROWS if r.name == row.name and r.hint != row.hint and r.hint in result.message]
+    return f"this hint also holds that of {others[0].mistake!r}: not its own" if others else ""
+
+
+def _name(row: Planted) -> str:
+    return f"{row.name}-{re.sub(r'[^a-z0-9]+', '_', row.mistake.lower())}"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=map(_name, ROWS))
+def test_planted(row):
+    assert verdict(row) == ""
+
+
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+def test_three_mistakes_with_three_hints(name):
+    hints = {row.hint for row in ROWS if row.name == name}
+    assert len(hints) >= 3, (
+        f"{name} has {len(hints)} planted wrong answers with hints of their own; 3 are needed"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+@pytest.mark.parametrize("nonsense", [..., None, "nonsense", -1.2345e9, object(), [], {}, lambda *a: 1 / 0])
+def test_nonsense_fails_without_an_exception(name, nonsense):
+    assert not rbh.check(name, nonsense).passed
+
+
+def test_mistakes_are_told_apart():
+    seen = defaultdict(list)
+    for row in ROWS:
+        seen[row.name].append(row.mistake)
+    assert not {name: rows for name, rows in seen.items() if len(rows) != len(set(rows))}
+
+
+# The runner itself must be able to fail.
+
+
+@pytest.fixture
+def trial(empty, monkeypatch):
+    @exercise("t-1", "h")
+    def t_1(answer):
+        one_of_wrong(answer, [(1, "one is too few"), (2, "two is too few")])
+        close(answer, 4.0)
+
+    monkeypatch.setitem(globals(), "ROWS", [])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (Planted("t-1", "one", 1, "one is too few"), ""),
+        (Planted("t-1", "lazy one", lazily(lambda: torch.tensor(1)), "one is too few"), ""),
+        (Planted("t-1", "right", 4, "x"), "passes"),
+        (Planted("t-1", "nine", 9, "not it yet"), "no specific hint"),
+        (Planted("t-1", "stub", ..., "Nothing"), "no specific hint"),
+        (Planted("t-1", "other hint", 2, "one is too few"), "expected"),
+        (Planted("t-7", "unknown", 2, "x"), "no exercise"),
+    ],
+)
+def test_the_runner_sees(trial, row, said):
+    assert (said in verdict(row)) if said else (verdict(row) == "")
+
+
+def test_the_runner_sees_a_shared_hint(trial):
+    ROWS.extend([Planted("t-1", "one", 1, "too few"), Planted("t-1", "two", 2, "two is too few")])
+    assert verdict(ROWS[0]) == ""
+    assert "not its own" in verdict(ROWS[1])
