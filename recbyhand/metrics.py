@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -133,6 +134,8 @@ def _users(user, rows: int) -> np.ndarray:
 
 def _midranks(score: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
     """Ranks 1, 2, ... within each group, lowest score first; tied scores share the mean of their ranks."""
+    if not len(score):
+        return np.zeros(0)
     group = np.zeros(len(score), dtype=np.int64) if group is None else group
     order = np.lexsort((score, group))
     s, g = score[order], group[order]
@@ -537,7 +540,7 @@ class Comparison:
         return cells
 
     def __repr__(self) -> str:
-        return f"{self._cells().to_string()}\n{self.caption()}"
+        return f"{self._cells().to_string()}\n{textwrap.fill(self.caption(), 100)}"
 
     def _repr_html_(self) -> str:
         cells = self._cells()
