@@ -2,12 +2,15 @@
 
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
+from recbyhand.data.download import DataDamaged, DataUnavailable
 from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Dataset, from_frames
 
 __all__ = [
     "Batch",
+    "DataDamaged",
+    "DataUnavailable",
     "Dataset",
     "Examples",
     "Field",
