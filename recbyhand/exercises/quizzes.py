@@ -85,7 +85,7 @@ class Quiz:
 
     def _repr_html_(self) -> str:
         root = f"rbh-quiz-{html.escape(self.name, quote=True)}-{next(_instances)}"
-        parts = [_STYLE, f'<form id="{root}" class="rbh-quiz" aria-label="Quiz" onsubmit="return false">']
+        parts = [_STYLE, f'<div id="{root}" class="rbh-quiz">']
         for number, asked in enumerate(self.questions, 1):
             parts.append(f"<fieldset><legend>{number}. {prose(asked.text)}</legend>")
             for i, (text, right, feedback) in enumerate(asked.options):
@@ -93,4 +93,4 @@ class Quiz:
                 parts.append(f'<label data-right="{int(right)}">{button}{prose(text)}</label>')
                 parts.append(f"<span hidden>{prose(feedback)}</span>")
             parts.append('<output aria-live="polite"></output></fieldset>')
-        return "".join(parts) + "</form>" + _SCRIPT % root
+        return "".join(parts) + "</div>" + _SCRIPT % root

@@ -1,0 +1,171 @@
+"""The lessons and the registry agree; in the executed lessons each stub fails and each solution passes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import lessons
+import nbformat
+import pytest
+
+from recbyhand.exercises.classroom import CHECK
+from recbyhand.exercises.engine import load_all
+from recbyhand.exercises.quizzes import QUIZZES
+
+LESSONS = lessons.listed()
+QUIZ = re.compile(r"""rbh\.quiz\(\s*["']([\w-]+)["']\s*\)\s*$""")
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=map(_name, LESSONS))
+
+
+def tagged(notebook, tag: str) -> dict[str, object]:
+    """{exercise: its cell} of the cells with this tag; a cell without one check on its last line is an error."""
+    found = {}
+    for cell in notebook.cells:
+        if tag in cell.metadata.get("tags", []):
+            names = CHECK.findall(cell.source)
+            assert len(names) == 1, (
+                f"one rbh.check with a literal id in each {tag} cell, not {names}:\n{cell.source}"
+            )
+            assert CHECK.match(cell.source.rstrip().splitlines()[-1]), (
+                f"rbh.check on the last line:\n{cell.source}"
+            )
+            assert names[0] not in found, f"{names[0]} has two {tag} cells"
+            found[names[0]] = cell
+    return found
+
+
+def faults(notebook) -> list[str]:
+    """What is wrong with the exercises of a lesson, as far as its source shows."""
+    stubs, solutions = tagged(notebook, "exercise"), tagged(notebook, "solution")
+    said = []
+    if stubs.keys() != solutions.keys():
+        said.append(
+            f"stub without solution or solution without stub: {sorted(stubs.keys() ^ solutions.keys())}"
+        )
+    loose = [
+        name
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not {"exercise", "solution"} & set(cell.metadata.get("tags", []))
+        for name in CHECK.findall(cell.source)
+    ]
+    if loose:
+        said.append(f"rbh.check in a cell without the tag exercise or solution: {loose}")
+    order = [id(cell) for cell in notebook.cells]
+    for name in stubs.keys() & solutions.keys():
+        if order.index(id(stubs[name])) > order.index(id(solutions[name])):
+            said.append(f"{name}: the solution stands before the stub")
+    for name, cell in solutions.items():
+        about = cell.metadata
+        folded = "hide-cell" in about.tags and about.get("jupyter", {}).get("source_hidden") is True
+        if not (folded and about.get("cellView") == "form" and re.match(r"# ?@title Solution", cell.source)):
+            said.append(
+                f'{name}: fold the solution (tag hide-cell, source_hidden, cellView="form", # @title Solution)'
+            )
+    return said
+
+
+def verdicts_wanted(cells: list, given: list[list[dict]]) -> list[str]:
+    """Which stubs do not fail and which solutions do not pass. `cells`: code cells; `given`: their outputs."""
+    said = []
+    for cell, outputs in zip(cells, given, strict=True):
+        tags = cell.metadata.get("tags", [])
+        mark = "✗" if "exercise" in tags else "✓" if "solution" in tags else None
+        if mark:
+            name = CHECK.findall(cell.source)[0]
+            texts = [
+                "".join(o["data"].get("text/plain", ""))
+                for o in outputs
+                if o["output_type"] == "execute_result"
+            ]
+            if not any(text.startswith(f"{mark} {name}:") for text in texts):
+                said.append(f"{name}: the {tags} cell should end in {mark}, but gives {texts}")
+    return said
+
+
+@each_lesson
+def test_cells(path):
+    assert faults(nbformat.read(path, as_version=4)) == []
+
+
+@each_lesson
+def test_enough_to_do(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert len(tagged(notebook, "exercise")) >= 4
+    assert [c for c in notebook.cells if c.cell_type == "code" and QUIZ.search(c.source)], "no rbh.quiz(...)"
+
+
+@each_lesson
+def test_stubs_fail_and_solutions_pass(path):
+    kept = lessons._kept(path)
+    fresh = kept.is_file() and json.loads(kept.read_text(encoding="utf-8"))["key"] == lessons.key(path)
+    if not fresh and not os.environ.get("CI"):
+        pytest.skip("not executed since its last change: `make book` does it")
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert verdicts_wanted(cells, lessons.outputs(path)["outputs"]) == []
+
+
+def test_ids_in_lessons_and_registry_agree():
+    notebooks = [nbformat.read(path, as_version=4) for path in LESSONS]
+    names = [name for notebook in notebooks for name in tagged(notebook, "exercise")]
+    assert len(names) == len(set(names)), "an exercise is in two lessons"
+    assert set(names) == set(load_all())
+    code = [cell.source for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"]
+    quizzes = [match[1] for source in code if (match := QUIZ.search(source))]
+    assert sorted(quizzes) == sorted(QUIZZES)
+
+
+# These tests must be able to fail.
+
+
+def _cell(source: str, *tags: str, folded: bool = False):
+    more = {"jupyter": {"source_hidden": True}, "cellView": "form"} if folded else {}
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags), **more})
+
+
+STUB = _cell('x = ...\nrbh.check("t-1", x)', "exercise")
+SOLUTION = _cell('# @title Solution\nx = 4\nrbh.check("t-1", x)', "solution", "hide-cell", folded=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([STUB, SOLUTION], ""),
+        ([STUB], "without solution"),
+        ([SOLUTION, STUB], "before the stub"),
+        ([STUB, SOLUTION, _cell('rbh.check("t-1", 4)')], "without the tag"),
+        (
+            [STUB, _cell('# @title Solution\nrbh.check("t-1", 4)', "solution", "hide-cell")],
+            "fold the solution",
+        ),
+        ([STUB, _cell('rbh.check("t-1", 4)', "solution", "hide-cell", folded=True)], "fold the solution"),
+    ],
+)
+def test_a_fault_is_seen(cells, said):
+    found = faults(nbformat.v4.new_notebook(cells=cells))
+    assert any(said in fault for fault in found) if said else found == []
+
+
+@pytest.mark.parametrize(
+    "source", ['rbh.check("t-1", x)\nprint(x)', "x = 4", "rbh.check(name, x)", 'y = rbh.check("t-1", x)']
+)
+def test_a_check_that_shows_nothing_is_seen(source):
+    with pytest.raises(AssertionError, match="rbh.check"):
+        faults(nbformat.v4.new_notebook(cells=[_cell(source, "exercise")]))
+
+
+def test_a_wrong_verdict_is_seen():
+    def shown(text):
+        return [{"output_type": "execute_result", "data": {"text/plain": text}}]
+
+    assert verdicts_wanted([STUB, SOLUTION], [shown("✗ t-1: do it"), shown("✓ t-1: yes")]) == []
+    assert len(verdicts_wanted([STUB, SOLUTION], [shown("✓ t-1: yes"), shown("✗ t-1: no")])) == 2
+    assert len(verdicts_wanted([STUB, SOLUTION], [[], []])) == 2
