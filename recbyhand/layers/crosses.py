@@ -42,7 +42,7 @@ class CrossedWeights(FieldColumns):
 
     def forward(self, ids: Tensor) -> Tensor:
         self.check(ids)
-        x, sums, start = self.values(ids), [], 0  # (B, C)
+        x, sums, start = self.values(ids, self.table.weight.dtype), [], 0  # (B, C)
         for (a, b), size in zip(self._columns, self.sizes, strict=True):
             n_b = self.fields[self.field_of[b[0]]].size
             row = start + n_b * ids[:, a, None] + ids[:, None, b]  # (B, width of a, width of b)

@@ -39,9 +39,9 @@ class FieldColumns(nn.Module):
         size_of = [self.fields[f].size for f in field_of]
         self.register_buffer("size_of", torch.tensor(size_of), persistent=False)
 
-    def values(self, ids: Tensor) -> Tensor:
+    def values(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(B, C) ids -> (B, C) x: 1/n for each of the n values a field has, 0 for padding."""
-        real = (ids > 0).float()  # (B, C)
+        real = (ids > 0).to(dtype)  # (B, C)
         n = real.new_zeros(len(ids), len(self.fields)).index_add(1, self.field_of, real)  # (B, F)
         return real / n.clamp(min=1)[:, self.field_of]  # (B, C)
 
@@ -88,7 +88,7 @@ class FeatureEmbedding(FieldColumns):
         v = self.table(rows)  # (B, C, d)
         if len(self.fields) == len(self.field_of):  # every field has one value
             return v  # (B, F, d)
-        v = self.values(ids).to(v.dtype)[..., None] * v  # (B, C, d) x_k v_k
+        v = self.values(ids, v.dtype)[..., None] * v  # (B, C, d) x_k v_k
         return v.new_zeros(len(v), len(self.fields), v.shape[-1]).index_add(1, self.field_of, v)  # (B, F, d)
 
     def vectors(self, name: str) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from recbyhand.layers import MLP, Dice, Dropout, get_activation
+from recbyhand.layers import MLP, Dropout, get_activation
 
 
 def test_mlp_is_linear_activation_dropout_and_a_linear_end():
@@ -68,7 +68,3 @@ def test_dropout_is_idle_in_eval_and_its_gradient_is_the_mask():
     assert torch.equal(x.grad == 0, y == 0)
     with pytest.raises(ValueError, match="0 <= p < 1"):
         Dropout(1.0)
-
-
-def test_only_dice_takes_the_mask():
-    assert isinstance(get_activation("dice", 2), Dice)

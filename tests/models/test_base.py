@@ -1,0 +1,65 @@
+"""A model remembers how it was built."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+from recbyhand import models
+from recbyhand.models import FM, MatrixFactorization, Recommender
+from tests.factories import make_batch, make_schema
+
+SCHEMA = make_schema()
+
+
+def test_settings_hold_what_was_given_and_the_defaults():
+    assert FM(SCHEMA).settings == {"dim": 16}
+    assert FM(SCHEMA, dim=4).settings == {"dim": 4}
+    assert FM(schema=SCHEMA, dim=4).schema is SCHEMA
+    assert MatrixFactorization(SCHEMA, biases=False).settings == {"dim": 16, "biases": False}
+
+
+def test_settings_of_a_subclass_that_hands_them_on():
+    class Mine(FM):
+        def __init__(self, schema, *, extra=1, **settings):
+            super().__init__(schema, **settings)
+
+    assert Mine(SCHEMA, dim=3).settings == {"extra": 1, "dim": 3}
+
+
+def test_a_copy_keeps_schema_and_settings_and_shares_no_weight():
+    model = FM(SCHEMA, dim=4)
+    twin = copy.deepcopy(model)
+    assert twin.settings == model.settings
+    assert twin.schema.n_users == SCHEMA.n_users
+    batch = make_batch(SCHEMA)
+    before = model(batch)
+    with torch.no_grad():
+        twin.bias += 1
+    assert torch.equal(model(batch), before)
+    assert torch.allclose(twin(batch), before + 1)
+
+
+def test_settings_go_by_name():
+    with pytest.raises(TypeError, match=r"by name, FM\(schema, dim=\.\.\.\)"):
+        FM(SCHEMA, 8)
+    with pytest.raises(TypeError, match=r"width.*dim=\.\.\."):
+        FM(SCHEMA, width=8)
+
+
+NAMES = "MatrixFactorization TwoTowerMLP ConcatMLP FeatureMLP FM Poly2 FNN NFM WideDeep DeepFM AFM".split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_settings_and_weights_rebuild_the_model(name):
+    kind = getattr(models, name)
+    assert issubclass(kind, Recommender)
+    model = kind(SCHEMA).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    again = kind(SCHEMA, **json.loads(json.dumps(model.settings))).eval()
+    again.load_state_dict(model.state_dict())
+    batch = make_batch(SCHEMA)
+    assert torch.equal(again(batch), model(batch))
