@@ -158,7 +158,7 @@ def test_a_fault_is_seen(cells, said):
     "source", ['rbh.check("t-1", x)\nprint(x)', "x = 4", "rbh.check(name, x)", 'y = rbh.check("t-1", x)']
 )
 def test_a_check_that_shows_nothing_is_seen(source):
-    with pytest.raises(AssertionError, match="rbh.check"):
+    with pytest.raises(AssertionError, match=r"rbh\.check"):
         faults(nbformat.v4.new_notebook(cells=[_cell(source, "exercise")]))
 
 

@@ -116,9 +116,9 @@ def test_feedback_of_each_option(tab):
 
 
 def test_copies_do_not_meddle(tab):
-    tab.locator("form").nth(0).get_by_label("two").check()
-    tab.locator("form").nth(1).get_by_label("three").check()
-    assert tab.locator("form").nth(0).get_by_label("two").is_checked()
+    tab.locator(".rbh-quiz").nth(0).get_by_label("two").check()
+    tab.locator(".rbh-quiz").nth(1).get_by_label("three").check()
+    assert tab.locator(".rbh-quiz").nth(0).get_by_label("two").is_checked()
     said = [text for text in tab.locator("output").all_inner_texts() if text]
     assert said == ["✓ Right. Yes, 1 + 1.", "✗ Not this one. Too many."]
 
