@@ -83,7 +83,7 @@ def device_of(model: nn.Module) -> torch.device:
     return tensors[0].device if tensors else torch.device("cpu")
 
 
-def predict(model: nn.Module, examples, batch_size: int = 4096) -> Tensor:
+def predict(model: nn.Module, examples, batch_size: int = 2048) -> Tensor:
     """Logits (N,) on the CPU, computed in evaluation mode without gradients; every module's mode is restored.
 
     `examples` is anything that has a length and slices to a `Batch`: `task.test`, or a batch itself.
@@ -184,7 +184,11 @@ def _auc_parts(label: np.ndarray, score: np.ndarray, group: np.ndarray) -> tuple
 
 
 def auc_se(label, score, user=None) -> float:
-    """The standard error of AUC: DeLong's with rows as units, or, given `user` (N,), with users as units."""
+    """The standard error of AUC, with users as units given `user` (N,), or else with rows.
+
+    With rows it is DeLong's, but for the factor of small samples: U / (U - 1) here, m / (m - 1) and n / (n - 1)
+    in the two halves there.
+    """
     label, score = _pair(label, score)
     return _standard_error(_auc_parts(label, score, _users(user, len(label)))[1])
 
