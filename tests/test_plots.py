@@ -17,6 +17,8 @@ from recbyhand import plots
 from tests.test_source import contrast
 
 LOG = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.7, 0.6, 0.55], "valid_auc": [0.6, 0.66, 0.7]})
+# Drawn, its ticks become longer than those the layout made room for.
+LONG = pd.DataFrame({"valid_auc": [0.6, 0.66, 0.7, 0.71, 0.712]})
 ALT = 'AUC rises from 0.60 to 0.70 in "three" epochs, <b>then</b> stays.'
 RNG = np.random.default_rng(0)
 LABELS = RNG.random(500) < 0.4
@@ -24,7 +26,7 @@ SCORES = np.round(LABELS + RNG.normal(size=500), 1)  # with ties
 
 DRAW = {
     "curves": lambda **k: plots.curves(LOG, ["loss", "valid_auc"], ceiling=0.73, **k),
-    "curves of two": lambda **k: plots.curves({"A": LOG, "B": LOG + 0.1}, "valid_auc", **k),
+    "curves of two": lambda **k: plots.curves({"A": LONG, "B": LONG - 0.05}, "valid_auc", x="step", **k),
     "intervals": lambda **k: plots.intervals(
         ["popularity", "MF"], [0.6, 0.7], [0.59, 0.69], [0.61, 0.71], ceiling=0.8, reference=0.5, **k
     ),
