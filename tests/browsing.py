@@ -50,7 +50,9 @@ def axe_source() -> str:
 def axe_violations(tab) -> list[str]:
     """What axe-core finds wrong with the page: rule, help text, first places."""
     tab.evaluate(axe_source())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
+    found = tab.evaluate(
+        "axe.run({resultTypes: ['violations'], preload: false}).then(result => result.violations)"
+    )
     return [
         f"{v['id']} ({v['help']}), {len(v['nodes'])} places: "
         + " | ".join(f"{n['target']} {n['html'][:140]} {n.get('any', [{}])[:1]}" for n in v["nodes"][:3])

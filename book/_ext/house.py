@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 import shutil
@@ -185,7 +186,7 @@ class SourceMap(Made):
         lines = [f"{len(covered)} of {len(items)} items are covered so far.", ""]
         for section in dict.fromkeys(item["section"] for item in items):
             inside = [item for item in items if item["section"] == section]
-            lines += [f"**{section}**", "", "| | Kind | Item | Here |", "|---|---|---|---|"]
+            lines += [f"**{section}**", "", "| Id | Kind | Item | Here |", "|---|---|---|---|"]
             for item in inside:
                 here = "; ".join(_link(row) + _note(row) for row in places.get(item["id"], ())) or "not yet"
                 lines.append(f"| {item['id']} | {item['kind']} | {_cell(item['item'])} | {here} |")
@@ -202,7 +203,7 @@ class Errata(Made):
         taught = rows("errata.csv")
         if not taught:
             return ["None is taught yet."]
-        lines = ["| | Taught in | Guarded by |", "|---|---|---|"]
+        lines = ["| Id | Taught in | Guarded by |", "|---|---|---|"]
         return lines + [f"| {row['id']} | {_link(row)} | `{_cell(row['test'])}` |" for row in taught]
 
 
@@ -252,6 +253,7 @@ def _finish(app, exception) -> None:
         return
     out = Path(app.outdir)
     static = out / "_static"
+    _forget_removed(app, out)
     _subset_icons(static, list(out.rglob("*.html")))
     for unused in (
         "scripts/fontawesome.js",
@@ -267,6 +269,15 @@ def _finish(app, exception) -> None:
     shutil.rmtree(out / "_sources" / "book" / "_static", ignore_errors=True)
 
 
+def _forget_removed(app, out: Path) -> None:
+    """Pages of files that are no longer in the book."""
+    known = {*app.env.found_docs, "index", "search", "genindex"}
+    for path in out.rglob("*.html"):
+        page = path.relative_to(out).with_suffix("").as_posix()
+        if not page.startswith("_") and page not in known:
+            path.unlink()
+
+
 def _fill_downloads(app, out: Path) -> None:
     import publish
 
@@ -277,14 +288,27 @@ def _fill_downloads(app, out: Path) -> None:
             path.write_text(publish.fill(text, where), encoding="utf8")
 
 
+def _own_code() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in {".py", ".js"}:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _configure(app, config) -> None:
     lessons.set_environment()
     config.html_math_renderer = "katex"
+    config.house_code = _own_code()
     config.house_repository = repository() or ""
     config.house_commit = commit() if config.house_repository else ""
 
 
-def _drop_unused(app, pagename, templatename, context, doctree) -> None:
+def _mend(app, pagename, templatename, context, doctree) -> None:
+    if "body" in context:
+        body = re.sub(r' role="(?:doc-biblioentry|list)"(?= class="citation|>|\s)', "", context["body"])
+        # A header cell without text, as pandas writes it in the corner, is announced as an unnamed column.
+        context["body"] = re.sub(r"<th([^>]*)>(?:&nbsp;|\s)*</th>", r"<td\1></td>", body)
     for kind in ("css_files", "script_files"):
         context[kind] = [f for f in context[kind] if "thebe" not in str(getattr(f, "filename", f))]
 
@@ -299,9 +323,12 @@ def _silence(app) -> None:
 
 def setup(app):
     app.setup_extension("formulas")
+    app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")
-    app.add_config_value("house_description", "", "html")
+    app.add_config_value(
+        "house_description", "A page of a book on recommender algorithms, built by hand.", "html"
+    )
     app.add_directive("source-map", SourceMap)
     app.add_directive("errata-table", Errata)
     app.connect("config-inited", _configure, priority=900)
@@ -310,7 +337,7 @@ def setup(app):
     app.connect("source-read", _read)
     app.connect("html-page-context", _buttons, priority=502)
     app.connect("html-page-context", _describe, priority=502)
-    app.connect("html-page-context", _drop_unused, priority=502)
+    app.connect("html-page-context", _mend, priority=502)
     app.connect("build-finished", _finish)
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")
