@@ -28,6 +28,7 @@ import importlib
 
 _HOME = {
     "ActivationCurves": "activation_curves",
+    "AttentionHeatmap": "attention_heatmap",
     "page": "base",
 }
 

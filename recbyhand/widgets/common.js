@@ -48,6 +48,9 @@ export function floats(value) {
   return { shape: value.shape, data: Float64Array.from(data) };
 }
 
+/** A text from data inside a sentence: a title that runs right to left does not turn the rest around. */
+export const isolate = (text) => `\u2068${text}\u2069`;
+
 export const clamp = (x, lo, hi) => Math.min(hi, Math.max(lo, x));
 
 /** Round steps (1, 2 or 5 times a power of ten) that cover lo..hi with about `count` ticks. */
@@ -179,6 +182,31 @@ const dark = () => {
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // ---- the frame -----------------------------------------------------------------------------------------
+
+/** A canvas in device pixels, cleared; returns its 2d context in CSS pixels. */
+export function canvas2d(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1, w = Math.round(width * ratio), hgt = Math.round(height * ratio);
+  if (canvas.width !== w || canvas.height !== hgt) {
+    [canvas.width, canvas.height] = [w, hgt];
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+const rgb = (color) => color.match(/^#(..)(..)(..)/).slice(1).map((part) => parseInt(part, 16));
+const luminance = (parts) => parts.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+
+/** Whichever of two colours reads better on `tint` laid over `back` with this opacity. */
+export function readable(tint, back, opacity, one, two) {
+  const paper = luminance(rgb(tint).map((v, i) => v * opacity + rgb(back)[i] * (1 - opacity)));
+  const contrast = (color) => { const l = luminance(rgb(color)); return (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05); };
+  return contrast(one) >= contrast(two) ? one : two;
+}
 
 /** Make a module's default export from `build(ui, model)`, which sets up controls and returns `draw()`.
  *
