@@ -310,6 +310,9 @@ def load(path) -> nn.Module:
     try:
         tables = tensors.pop("schema.user_table"), tensors.pop("schema.item_table")
         schema, settings = Schema.from_json(header["schema"], *tables), json.loads(header["settings"])
+        settings = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }  # JSON has no tuples
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
             model = cls(schema, **settings)
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
