@@ -139,7 +139,7 @@ def histories_are_legal(task: Task) -> None:
 # ---- on small random tables ------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=small(), split=st.sampled_from(["user", "global"]))
 def test_parts(data, split):
     task = ctr(data, history=L, split=split, valid=0.2, test=0.3)
@@ -162,7 +162,7 @@ def test_parts_of_the_random_split(data, seed):
     assert torch.equal(task.test.item, again.test.item)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     data=small(),
     split=st.sampled_from(["user", "global", "random"]),
@@ -177,7 +177,7 @@ def test_histories_equal_those_of_a_loop(data, split, of):
             assert events_in(batch, row) == history_by_loop(task, user, time, of)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=small(), split=st.sampled_from(["user", "global"]))
 def test_ranking_equals_that_of_a_loop(data, split):
     task = ctr(data, history=L, split=split, valid=0.2, test=0.3)
