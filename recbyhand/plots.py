@@ -292,5 +292,6 @@ def _png(figure: Figure, alt: str) -> str:
     # dark-light: the theme leaves the background of this image alone.
     return (
         f'<img class="dark-light" alt="{html.escape(alt, quote=True)}" loading="lazy" width="{width}" '
-        f'height="{height}" style="display:block;margin:0;max-width:100%;height:auto" src="data:image/png;base64,{data}">'
+        f'height="{height}" style="display:block;margin:0;max-width:100%;height:auto" '
+        f'src="data:image/png;base64,{data}">'
     )

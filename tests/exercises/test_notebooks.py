@@ -15,7 +15,7 @@ from recbyhand.exercises.classroom import CHECK
 from recbyhand.exercises.engine import load_all
 from recbyhand.exercises.quizzes import QUIZZES
 
-LESSONS = lessons.listed()
+LESSONS = [path for path in lessons.listed() if "chapters" in path.parts]
 QUIZ = re.compile(r"""rbh\.quiz\(\s*["']([\w-]+)["']\s*\)\s*$""")
 
 
