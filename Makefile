@@ -3,7 +3,7 @@
 # make serve       read it at http://127.0.0.1:8000
 # make lab         work through it in JupyterLab
 # make lesson L=01_mlp/features      one lesson only, in _build/draft (for authors)
-# make classroom   notebooks to hand out: one set without solutions, one with
+# make classroom   notebooks to hand out, without solutions, in _build/classroom
 # make bench       measure again what benchmarks/results/ holds (long)
 # make test-repeat build twice from nothing; the pages must be the same but for timings (long)
 # make test-launch run a published notebook in a clean environment, as Colab does (long)
@@ -32,10 +32,10 @@ lesson: .venv/ready
 	@$(PY) book/build.py --only $(L) --out _build/draft
 
 classroom: .venv/ready
-	@$(PY) book/_ext/classroom.py
+	$(PY) -m recbyhand.exercises.classroom export _build/classroom
 
 bench: .venv/ready
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) $$script; done
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script; done
 
 test-repeat: .venv/ready
 	@$(PY) tests/book/repeat.py

@@ -20,6 +20,7 @@ import lessons  # noqa: E402  (it lives there)
 
 
 def build(out: Path, only: str = "") -> int:
+    """Write the book to `out/_build/html`; 0 if there was no warning."""
     from filelock import FileLock
 
     lessons.set_environment()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging as std_logging
 import os
 import re
 import shutil
@@ -227,6 +228,7 @@ def _subset_icons(static: Path, pages: list[Path]) -> None:
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
+    std_logging.getLogger("fontTools").setLevel(std_logging.WARNING)
     texts = [p.read_text(encoding="utf8", errors="ignore") for p in [*pages, *static.rglob("*.js")]]
     named = {name for text in texts for name in re.findall(r"\bfa-([a-z0-9-]+)", text)}
     style = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf8")
@@ -248,12 +250,23 @@ def _subset_icons(static: Path, pages: list[Path]) -> None:
         path.unlink()
 
 
+FRONT = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="description" content="{title}"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="0; url={to}"><link rel="canonical" href="{to}"></head>
+<body><main><h1>{title}</h1><p><a href="{to}">Open the book</a></p></main></body></html>
+"""
+
+
 def _finish(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
     out = Path(app.outdir)
     static = out / "_static"
     _forget_removed(app, out)
+    (out / "index.html").write_text(
+        FRONT.format(to=f"{app.config.root_doc}.html", title=app.config.html_title)
+    )
     _subset_icons(static, list(out.rglob("*.html")))
     for unused in (
         "scripts/fontawesome.js",
@@ -338,7 +351,7 @@ def setup(app):
     app.connect("html-page-context", _buttons, priority=502)
     app.connect("html-page-context", _describe, priority=502)
     app.connect("html-page-context", _mend, priority=502)
-    app.connect("build-finished", _finish)
+    app.connect("build-finished", _finish, priority=900)
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.modules.setdefault("rfc3987_syntax", None)
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "_build" / "lessons"
+KEPT = Path(os.environ.get("RECBYHAND_KEPT", ROOT / "_build" / "lessons"))
 CELL_LIMIT_S = 300  # a cell that takes this long hangs
 
 
@@ -187,6 +187,7 @@ def _run(path: Path) -> dict:
 def with_outputs(path: Path, text: str, record: dict) -> str:
     """The source text of the notebook with the kept outputs put in."""
     notebook = json.loads(text)
+    notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for number, (cell, given) in enumerate(zip(code, record["outputs"], strict=True), start=1):
         cell["outputs"], cell["execution_count"] = given, number
@@ -208,6 +209,7 @@ def run_all(paths: list[Path]) -> bool:
         print(f"  {name:<48} {record['seconds']:>6.1f} s {record['peak_mb']:>6} MB  {how}", flush=True)
         rows.append((name, record["seconds"], record["peak_mb"]))
     if set(paths) >= set(listed()):
+        (ROOT / "_build").mkdir(exist_ok=True)
         with open(ROOT / "_build" / "lessons.csv", "w", newline="", encoding="utf8") as file:
             csv.writer(file).writerows([("lesson", "seconds", "peak_mb"), *rows])
     for text in failed:
@@ -216,7 +218,6 @@ def run_all(paths: list[Path]) -> bool:
 
 
 def main() -> int:
-    KEPT.mkdir(parents=True, exist_ok=True)
     paths = [Path(argument).resolve() for argument in sys.argv[1:]] or listed()
     return 0 if run_all(paths) else 1
 
