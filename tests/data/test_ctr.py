@@ -162,6 +162,14 @@ def test_parts_of_the_random_split(data, seed):
     assert torch.equal(task.test.item, again.test.item)
 
 
+def test_the_random_split_mixes_users_and_times_and_heeds_the_seed():
+    data = tables([i % 4 for i in range(200)], [i % 6 for i in range(200)], [5] * 200, range(200))
+    task, other = (ctr(data, split="random", seed=seed) for seed in (0, 1))
+    assert set(task.test.user.tolist()) == {2, 3, 4, 5}
+    assert task.test.time.min() < 100 < task.train.time.max()
+    assert task.test.time.tolist() != other.test.time.tolist()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     data=small(),
