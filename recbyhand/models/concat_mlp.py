@@ -31,8 +31,8 @@ class ConcatMLP(Recommender):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.user = id_embedding(schema.n_users, dim)
-        self.item = id_embedding(schema.n_items, dim)
+        self.user = id_embedding(schema.n_users, dim, std=0.1)
+        self.item = id_embedding(schema.n_items, dim, std=0.1)
         self.mlp = MLP([2 * dim, *hidden, 1], activation=activation, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:

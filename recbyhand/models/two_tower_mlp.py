@@ -31,8 +31,8 @@ class TwoTowerMLP(Recommender):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.user = id_embedding(schema.n_users, dim)
-        self.item = id_embedding(schema.n_items, dim)
+        self.user = id_embedding(schema.n_users, dim, std=0.1)
+        self.item = id_embedding(schema.n_items, dim, std=0.1)
         self.user_tower = MLP([dim, *hidden, out], activation=activation, dropout=dropout)
         self.item_tower = MLP([dim, *hidden, out], activation=activation, dropout=dropout)
         self.bias = nn.Parameter(torch.zeros(()))
