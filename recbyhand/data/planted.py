@@ -21,6 +21,7 @@ __all__ = ["GROUPS", "HISTORY", "KINDS", "STRENGTH", "Planted", "planted", "stan
 
 HISTORY = 20  # L: a click is decided by no more than so many views before it
 VIEWS, IMPRESSIONS, VALID, TEST = 60, 55, 5, 10  # per user
+FEW, FEW_VALID, FEW_TEST = 14, 1, 3  # impressions per user in "communities", which has more users
 GROUPS = ("students", "parents", "commuters", "night owls", "gardeners", "travellers", "cooks", "pensioners")
 KINDS = ("comedy", "drama", "thriller", "romance", "adventure", "documentary", "animation", "mystery")
 AGES = ("under 18", "18-34", "35-54", "55 and over")
@@ -43,7 +44,7 @@ class Planted(Dataset):
 
     views        what histories are made of: user, item, time, label (always 1)
     impressions  what is asked: user, item, time, label, p; the last 10 of a user are for test, the 5 before
-                 for validation
+                 for validation ("communities": 3 and 1)
     ratings      the same impressions as stars, 4 or more exactly where label is 1
     truth        see `Truth`
     """
@@ -70,12 +71,13 @@ def planted(plant: str, seed: int = 0, users: int | None = None, strength: float
     interests    $z = +s$ if at least two of the last 20 views share the target's hidden franchise, else $-s$
     order        $z = +s$ if the target's franchise follows, by a fixed permutation, that of the last view
     drift        $z = +s$ if the target's franchise is among those of the last four views
-    communities  $z = +s$ if the target is in the user's true community, of which the user's 20 views tell
-                 through those with the user's own tag only
+    communities  $z = +s$ if the target is in the user's true community; of the user's 20 views six are in it
+                 and have the kind of the user's group, five each are in two decoys and have other kinds
     all          taste, crosses, interests, order and drift mixed: for the final ladder only
 
     plant     one of the seven names
-    users     1000 by default, 4000 for "communities"; each has 55 impressions and 60 views (20 there)
+    users     1000 by default, each with 60 views and 55 impressions; 4000 in "communities", each with 20
+              views and 14 impressions, so that there are 40,000 training examples either way
     strength  logit of the effect; None for the one the book uses (`STRENGTH`)
 
     Raises ValueError for an unknown plant, fewer than two users, or a strength that is no finite number.
@@ -186,37 +188,28 @@ def _drift(rng, users, s):
 
 
 def _communities(rng, users, s):
-    tags, communities, each = 6, 20, 8  # an item has a tag, which is seen, and a community, which is hidden
+    tags, communities, each = 6, 12, 8  # an item has a tag, which is seen, and a community, which is hidden
     n = tags * communities * each
-    order = rng.permutation(n)
-    members = order.reshape(tags, communities, each)
+    members = rng.permutation(n).reshape(tags, communities, each)
     item_tag, item_community = np.empty(n, int), np.empty(n, int)
-    item_tag[members], item_community[members] = (
-        np.arange(tags)[:, None, None],
-        np.arange(communities)[:, None],
-    )
-    tag, community = rng.integers(tags, size=users), rng.integers(communities, size=users)
-    other_tag = (tag + rng.integers(1, tags, size=users)) % tags
-    decoy = (community + rng.integers(1, communities, size=users)) % communities
-    # Twenty neighbours: 6 tell the true community and carry the user's tag, 10 tell another and do not,
-    # 4 tell nothing.
-    true = _distinct(rng, members[tag, community], 6)
-    third = _distinct(rng, members[other_tag, decoy], 5)
-    fourth = _distinct(rng, members[(other_tag + 1 + ((other_tag + 1) % tags == tag)) % tags, decoy], 5)
-    noise = members[
-        rng.integers(tags, size=(users, 4)),
-        rng.integers(communities, size=(users, 4)),
-        rng.integers(each, size=(users, 4)),
+    item_tag[members] = np.arange(tags)[:, None, None]
+    item_community[members] = np.arange(communities)[:, None]
+    # Every user has three communities, each with a tag of its own. The first is the true one: its tag is
+    # the user's. Of 20 neighbours 6 come from it, 5 from each of the decoys, and 4 from anywhere.
+    tag, community = _pick_columns(rng, users, tags, 3), _pick_columns(rng, users, communities, 3)
+    neighbours = [
+        rng.permuted(members[tag[:, k], community[:, k]], axis=1)[:, :edges]
+        for k, edges in enumerate((6, 5, 5))
     ]
-    views = rng.permuted(np.concatenate([true, third, fourth, noise], 1), axis=1)
-    shape = (users, IMPRESSIONS)
-    asked = _mix(
-        rng,
-        (0.4, np.broadcast_to(community[:, None], shape)),
-        (0.4, np.broadcast_to(decoy[:, None], shape)),
-        (0.2, rng.integers(communities, size=shape)),
+    views = rng.permuted(np.concatenate([*neighbours, rng.integers(n, size=(users, 4))], axis=1), axis=1)
+    # Few targets, or their ids alone would give the community away.
+    shape = (users, FEW)
+    which = rng.choice(4, shape, p=[0.4, 0.2, 0.2, 0.2])
+    asked = np.where(
+        which < 3, community[np.arange(users)[:, None], which % 3], rng.integers(communities, size=shape)
     )
     targets = members[rng.integers(tags, size=shape), asked, rng.integers(each, size=shape)]
+    tag, community = tag[:, 0], community[:, 0]
     return SimpleNamespace(
         views=views,
         targets=targets,
@@ -235,14 +228,14 @@ def _communities(rng, users, s):
 
 
 def _all(rng, users, s):
-    franchise, members = _franchises(rng, 400, 40)
-    permutation, cross = _cycle(rng, 40), _balanced(rng)
-    group, kind = rng.integers(8, size=users), rng.permutation(np.arange(400) % 8)
-    user_vectors, item_vectors = rng.normal(size=(users, 4)), rng.normal(size=(400, 4))
-    views = _interested(rng, users, 40, stay=0.3)
+    franchise, members = _franchises(rng, 120, 12)
+    permutation, cross = _cycle(rng, 12), _balanced(rng)
+    group, kind = rng.integers(8, size=users), rng.permutation(np.arange(120) % 8)
+    user_vectors, item_vectors = rng.normal(size=(users, 4)), rng.normal(size=(120, 4))
+    views = _interested(rng, users, 12, stay=0.3)
     last, new, near = _pick(rng, views, 1, 1), _pick(rng, views, 1, 4), _pick(rng, views, 1, HISTORY)
     asked = _mix(
-        rng, (0.2, permutation[last]), (0.2, new), (0.3, near), (0.3, rng.integers(40, size=last.shape))
+        rng, (0.2, permutation[last]), (0.2, new), (0.3, near), (0.3, rng.integers(12, size=last.shape))
     )
     targets = _items(rng, members, asked)
     taste = np.einsum("ud,uid->ui", user_vectors, item_vectors[targets]) / 2
@@ -258,7 +251,7 @@ def _all(rng, users, s):
         views=_items(rng, members, views),
         targets=targets,
         z=z,
-        n_items=400,
+        n_items=120,
         group=group,
         kind=kind,
         truth=dict(
@@ -287,9 +280,9 @@ _WORLDS = {
 # The parts they are made of
 
 
-def _seen(views: int) -> np.ndarray:
+def _seen(views: int, impressions: int) -> np.ndarray:
     """(I,) how many views come before each impression: 20 before the first, then evenly spread."""
-    return HISTORY + np.arange(IMPRESSIONS) * (views - HISTORY + 1) // IMPRESSIONS
+    return HISTORY + np.arange(impressions) * (views - HISTORY + 1) // impressions
 
 
 def _interested(rng, users: int, n: int, stay: float = 0.0) -> np.ndarray:
@@ -298,8 +291,7 @@ def _interested(rng, users: int, n: int, stay: float = 0.0) -> np.ndarray:
     Each interest gives way to a new one once, at another moment, so what a user liked long ago misleads.
     With probability `stay` a view is of the same franchise as the one before.
     """
-    interests = np.argpartition(rng.random((users, n)), 8, axis=1)[:, :8]  # four first, four later
-    interests = rng.permuted(interests, axis=1).reshape(users, 2, 4)
+    interests = _pick_columns(rng, users, n, 8).reshape(users, 2, 4)  # four first, four later
     which = rng.integers(4, size=(users, VIEWS))
     later = np.arange(VIEWS) >= np.array([12, 24, 36, 48])[which]
     views = interests[np.arange(users)[:, None], later.astype(int), which]
@@ -313,12 +305,12 @@ def _interested(rng, users: int, n: int, stay: float = 0.0) -> np.ndarray:
 def _pick(rng, views: np.ndarray, newest: int, oldest: int) -> np.ndarray:
     """(U, I) the franchise of a random view between `newest` and `oldest` places back, 1 = the last."""
     back = rng.integers(newest, oldest + 1, size=(len(views), IMPRESSIONS))
-    return np.take_along_axis(views, _seen(VIEWS) - back, 1)
+    return np.take_along_axis(views, _seen(VIEWS, IMPRESSIONS) - back, 1)
 
 
 def _count(views: np.ndarray, targets: np.ndarray, last: int) -> np.ndarray:
     """(U, I) how many of the last views before each target share its franchise."""
-    seen = _seen(VIEWS)
+    seen = _seen(VIEWS, IMPRESSIONS)
     return sum((views[:, seen - back] == targets).astype(np.int8) for back in range(1, last + 1))
 
 
@@ -343,9 +335,9 @@ def _items(rng, members: np.ndarray, franchises: np.ndarray) -> np.ndarray:
     return members[franchises, rng.integers(members.shape[1], size=franchises.shape)]
 
 
-def _distinct(rng, rows: np.ndarray, k: int) -> np.ndarray:
-    """k different entries of each row."""
-    return rng.permuted(rows, axis=1)[:, :k]
+def _pick_columns(rng, users: int, n: int, k: int) -> np.ndarray:
+    """(U, k) different numbers below n for each user."""
+    return rng.permuted(np.argpartition(rng.random((users, n)), k - 1, axis=1)[:, :k], axis=1)
 
 
 def _choice(rng, weights: np.ndarray, k: int) -> np.ndarray:
@@ -395,14 +387,15 @@ def _times(rng, users: int, n: int) -> np.ndarray:
 
 
 def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> Planted:
-    n, views, shown = world.n_items, world.views.shape[1], _seen(world.views.shape[1])
+    n, views, asked = world.n_items, world.views.shape[1], world.targets.shape[1]
+    shown = _seen(views, asked)
     group = getattr(world, "group", None)
     kind = getattr(world, "kind", None)
     group = rng.integers(8, size=users) if group is None else group
     kind = rng.permutation(np.arange(n) % 8) if kind is None else kind
     user_ids, item_ids = np.arange(1, users + 1), np.arange(1, n + 1)
 
-    time = _times(rng, users, views + IMPRESSIONS)
+    time = _times(rng, users, views + asked)
     # View v comes after the impressions that want at most v views before them.
     view_place = np.arange(views) + (shown[None] <= np.arange(views)[:, None]).sum(1)
     view_table = pd.DataFrame(
@@ -417,8 +410,8 @@ def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> P
     # the stars cut the same latent number, so that 4 stars or more and a click are one thing.
     noise = rng.random(world.z.shape)
     liking = (world.z - np.log(noise / (1 - noise))).ravel()
-    when = time[:, np.arange(IMPRESSIONS) + shown].ravel()
-    who, what = np.repeat(user_ids, IMPRESSIONS), item_ids[world.targets].ravel()
+    when = time[:, np.arange(asked) + shown].ravel()
+    who, what = np.repeat(user_ids, asked), item_ids[world.targets].ravel()
     p = 1 / (1 + np.exp(-world.z.ravel()))
     impressions = pd.DataFrame(
         {"user": who, "item": what, "time": when, "label": (liking > 0).astype(np.float32), "p": p}
@@ -443,8 +436,8 @@ def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> P
             }
         ),
         ratings=ratings,
-        valid=VALID,
-        test=TEST,
+        valid=FEW_VALID if asked == FEW else VALID,
+        test=FEW_TEST if asked == FEW else TEST,
         views=view_table,
         impressions=impressions,
         truth=truth,
