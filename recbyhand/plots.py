@@ -211,6 +211,39 @@ def roc(scores: Mapping[str, tuple[Any, Any]], *, alt: str, caption: str = "") -
     return display(figure, alt=alt, caption=caption)
 
 
+def diagram(
+    boxes: Mapping[str, tuple[float, float]],
+    arrows: Iterable[tuple[str, str]],
+    *,
+    alt: str,
+    learned: Iterable[str] = (),
+    caption: str = "",
+) -> Picture:
+    """A network as boxes and arrows: {text: (column, row)}, row 0 at the bottom, and (from, to) by their texts.
+
+    `learned`: the boxes that hold weights; they get a coloured, thicker frame. Raises KeyError for an arrow or
+    a learned box that is no box.
+    """
+    arrows, learned = list(arrows), set(learned)
+    if unknown := ({name for arrow in arrows for name in arrow} | learned) - boxes.keys():
+        raise KeyError(f"no box has the text {sorted(unknown)[0]!r}; there are {', '.join(map(repr, boxes))}")
+    columns, rows = zip(*boxes.values(), strict=True)
+    wide, tall = max(columns) - min(columns), max(rows) - min(rows)
+    figure, axes = _axes(width=1.7 + 1.55 * wide, height=0.6 + 0.8 * tall)
+    axes.set_axis_off()
+    axes.set(xlim=(min(columns) - 0.5, max(columns) + 0.5), ylim=(min(rows) - 0.35, max(rows) + 0.35))
+    drawn = {}
+    for text, place in boxes.items():
+        colour, width = (PALETTE[0], 2) if text in learned else (INK, 1)
+        frame = {"boxstyle": "round,pad=0.45", "facecolor": "none", "edgecolor": colour, "linewidth": width}
+        drawn[text] = axes.text(*place, text, ha="center", va="center", fontsize=10, bbox=frame)
+    for start, end in arrows:
+        ends = {"patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
+        look = {"arrowstyle": "-|>", "color": INK, "shrinkA": 1, "shrinkB": 1, "linewidth": 1.2}
+        axes.annotate("", xy=boxes[end], xytext=boxes[start], arrowprops=look | ends)
+    return display(figure, alt=alt, caption=caption)
+
+
 def _roc(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rates at each distinct score from high to low: equal scores are one step, not several."""
     if not positive.any() or positive.all():

@@ -180,3 +180,22 @@ def test_in_a_page(browser, theme):
     )
     assert cut == []
     tab.close()
+
+
+BOXES = {"one-hot user": (0, 0), "user vector": (0, 1), "a < b & c": (0.5, 2)}
+ARROWS = [("one-hot user", "user vector"), ("user vector", "a < b & c")]
+
+
+def test_diagram_has_every_box_and_arrow():
+    markup = plots.diagram(BOXES, ARROWS, alt="two boxes lead to a third", learned=["user vector"]).markup
+    assert "one-hot user" in markup
+    assert "a &lt; b &amp; c" in markup
+    assert markup.count(plots.PALETTE[0]) == 1, "one frame in colour: the learned one"
+    fewer = plots.diagram(BOXES, ARROWS[:1], alt="two boxes, one arrow", learned=["user vector"]).markup
+    assert markup.count("<path") > fewer.count("<path")
+
+
+@pytest.mark.parametrize(("arrows", "learned"), [([("user", "user vector")], []), ([], ["user"])])
+def test_diagram_names_an_unknown_box(arrows, learned):
+    with pytest.raises(KeyError, match="no box has the text 'user'"):
+        plots.diagram(BOXES, arrows, alt="two boxes lead to a third", learned=learned)
