@@ -79,7 +79,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         cells = "".join(
-            f"<span style='margin-right:1.2em;white-space:nowrap'>{html.escape(key)} "
+            f"<span style='margin-right:1.2em;display:inline-block'>{html.escape(key)} "
             f"<b>{html.escape(f'{value:,}' if isinstance(value, int) else str(value))}</b></span>"
             for key, value in self.summary().items()
         )

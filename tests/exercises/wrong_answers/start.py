@@ -25,7 +25,27 @@ def best(n):
     return sum(1 / math.log2(1 + place) for place in range(1, n + 1))
 
 
+def ones(ids, n):
+    return torch.nn.functional.one_hot(ids, n)
+
+
 WRONG = [
+    ("start-1", "product", (8, 20, 16), "That is the product"),
+    ("start-1", "keepdim", [8, 20, 1], "drops the axis"),
+    ("start-1", "wrong axis", torch.tensor([8, 16]), "not over the films"),
+    ("start-2", "mask unused", lambda v, m: v.mean(1), "count the padding"),
+    ("start-2", "divisor", lambda v, m: (v * m[..., None]).mean(1), "still counted"),
+    ("start-2", "sum", lambda v, m: (v * m[..., None]).sum(1), "That is the sum"),
+    ("start-2", "empty", lambda v, m: (v * m[..., None]).sum(1) / m.sum(1, keepdim=True), "divides 0 by 0"),
+    ("start-3", "uphill", -0.5, "up the hill"),
+    ("start-3", "no x", 0.25, "factor x"),
+    ("start-3", "no rate", torch.tensor(1.0), "learning rate"),
+    ("start-4", "integers", lambda t, i: ones(i, len(t)) @ t, "wants one dtype"),
+    ("start-4", "too narrow", lambda t, i: ones(i, int(i.max()) + 1).to(t.dtype) @ t, "how many rows"),
+    ("start-4", "not multiplied", lambda t, i: ones(i, len(t)).to(t.dtype), "multiply it by the table"),
+    ("start-5", "swapped", lambda s, x: bool((s(x)[0] - s(x[:1])[0]).abs() < 1e-6), "swapped"),
+    ("start-5", "never", lambda s, x: False, "subtracts the batch mean"),
+    ("start-5", "coarse", lambda s, x: bool((s(x)[0] - s(x[:1])[0]).abs() > 1e-2), "small dependence"),
     ("data-1", "no tie", 0.5, "left the tie out"),
     ("data-1", "tie as a win", 2 / 3, "full win"),
     ("data-1", "upside down", torch.tensor(1 - 3.5 / 6), "wrong order"),
