@@ -349,7 +349,7 @@ def test_the_right_probabilities_reach_the_ceiling(task):
 def comparison(task, counted):
     truth = torch.where(task.test.label > 0, 2.0, -2.0)  # a model that knows
     models = {"mean": counted["mean"], "<b>knows</b>": truth, "same": counted["mean"], "inverse": -truth}
-    return rbh.compare(models, task.test, columns={"seconds": {"mean": 1.25}})
+    return rbh.compare(models, task.test, columns={"seconds": {"mean": 1.25}, "note": "<i>"})
 
 
 def test_compare_reads_verdicts_off_the_interval(comparison, task, counted):
@@ -393,6 +393,7 @@ def test_the_table_is_accessible_and_escapes_names(comparison):
     assert page.count("scope='col'") == len(comparison._cells().columns) + 1
     assert "<b>knows" not in page
     assert "&lt;b&gt;knows" in page
+    assert "<i>" not in page
     assert page.count("<strong>") == 1
     assert page.count("aria-hidden='true'") == 3  # one drawing per difference; its numbers stand beside it
     assert not re.search(r"(?<!current)color:\s*#|background:\s*#", page)  # the page's own colours
