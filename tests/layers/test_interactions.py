@@ -1,13 +1,15 @@
 """The pair sum in all its forms, against a double loop."""
 
-import time
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from recbyhand.data import Field
 from recbyhand.layers import FMInteraction, PairwiseInteraction
+from recbyhand.models import FM
+from tests.factories import make_batch, make_schema
 
 METHODS = ["running", "identity"]
 
@@ -71,18 +73,40 @@ def test_unknown_method():
         FMInteraction(method="fast")
 
 
-def test_cost_grows_linearly_with_the_fields():
-    """CPU time of 16 times the fields: about 16 times as long, where all pairs would take 256 times."""
+class Written(TorchDispatchMode):
+    """Counts the numbers that all operations write: a cost that no busy machine disturbs."""
 
-    def seconds(layer, F):
-        v = torch.randn(64, F, 8)
-        layer(v)
-        best = float("inf")
-        for _ in range(7):
-            start = time.process_time()
-            layer(v)
-            best = min(best, time.process_time() - start)
-        return best
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
 
-    layer = FMInteraction()
-    assert seconds(layer, 2048) / seconds(layer, 128) < 60
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        self.numbers += sum(x.numel() for x in torch.utils._pytree.tree_leaves(out) if torch.is_tensor(x))
+        return out
+
+
+def cost(run):
+    with torch.no_grad(), Written() as written:
+        run()
+    return written.numbers
+
+
+def test_cost_grows_linearly_with_the_fields_and_of_pairs_quadratically():
+    def growth(layer):
+        few, many = torch.randn(1, 128, 8), torch.randn(1, 1024, 8)
+        return cost(lambda: layer(many)) / cost(lambda: layer(few))
+
+    assert growth(FMInteraction()) == pytest.approx(8, rel=0.05)
+    assert growth(FMInteraction(method="identity")) == pytest.approx(8, rel=0.05)
+    assert growth(PairwiseInteraction()) == pytest.approx(64, rel=0.05)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_cost_of_the_whole_fm_grows_linearly_with_the_fields(width):
+    def of(n):
+        schema = make_schema(8, 8, (), [Field(f"f{k}", 5, width) for k in range(n)])
+        model, batch = FM(schema, dim=8), make_batch(schema, B=4)
+        return cost(lambda: model(batch))
+
+    assert of(256) / of(32) == pytest.approx(8, rel=0.1)
