@@ -60,7 +60,9 @@ const LAYOUT = `
 .grid .whole { grid-column: 1 / -1; }
 .grab { cursor: ew-resize; }
 .cross { cursor: crosshair; }
-th i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 7px; }`;
+table + table { margin-top: 14px; }
+table:first-child tbody th::before { content: ""; display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 7px;
+  background: var(--tint); }`;
 
 export default widget("Activation curves", (ui, model) => {
   const get = (name) => model.get(name);
@@ -109,7 +111,7 @@ export default widget("Activation curves", (ui, model) => {
     requestAnimationFrame(step);
   }
 
-  let scale = null, held = null;
+  let scale = null, held = null, curveTable = null, batchTable = null;
   drag(ui, f, ({ x }) => scale && change(ui, { s: clamp(Math.round(scale.unX(x) * 20) / 20, LOW, HIGH) }));
   drag(ui, grabbed, ({ x }, phase) => {
     if (!scale) return;
@@ -163,7 +165,7 @@ export default widget("Activation curves", (ui, model) => {
       const axes = chart.frame({ width, height: 232, x, y, title, xlabel: "s" });
       if (has("rrelu") && training) axes.inside(axes.line(band(low).concat(band(high).reverse()), { fill: "var(--c5)", "fill-opacity": 0.25, stroke: "none" }));
       for (const [name, , tint] of on) {
-        const fine = has("dice") && name === "dice" ? [...new Set([...sample((v) => v, LOW, HIGH, 160), ...sample((v) => v, ...near(used, epsilon), 60)].map(([v]) => v))].sort((a, b) => a - b) : null;
+        const fine = has("dice") && name === "dice" ? [...new Set([...sample((v) => v, LOW, HIGH, 100), ...sample((v) => v, ...near(used, epsilon), 40)].map(([v]) => v))].sort((a, b) => a - b) : null;
         const points = fine ? fine.map((v) => [v, functions[name](v)]) : chart === slopes && name in constant ? [[LOW, functions[name](-1)], [0, functions[name](-1)], [0, 1], [HIGH, 1]] : sample(functions[name], LOW, HIGH);
         axes.inside(axes.line(points, { stroke: `var(--${tint})`, class: `curve ${name}` }));
       }
@@ -174,13 +176,13 @@ export default widget("Activation curves", (ui, model) => {
     scale = draw(curves, derivative ? half : ui.width, bounded ? [-1.25, 1.25] : [-2.5, 6], "f(s)", value,
       (a) => [[LOW, a * LOW], [0, 0]]);
     if (has("dice")) {
-      scale.inside(...batch.map((v) => s("circle", { cx: scale.X(v), cy: scale.Y(risen * value.dice(v)), r: 2.2, fill: "var(--c2)", "fill-opacity": 0.55 })));
+      scale.inside(scale.dots(batch.map((v) => [v, risen * value.dice(v)]), { stroke: "var(--c2)", "stroke-opacity": 0.6 }));
     }
     if (derivative) draw(slopes, half, [-0.6, 1.6], "derivative f′(s)", slope, (a) => [[LOW, a], [0, a]]);
     if (has("dice")) {
       const axes = gates.frame({ width: wide || !derivative ? half : ui.width, height: 170, x, y: [0, 1], title: "the gate p(s) over the batch", yticks: 2 });
       histogram(axes, batch);
-      axes.inside(axes.line([...sample((v) => v, LOW, HIGH, 160), ...sample((v) => v, ...near(used, epsilon), 60)].map(([v]) => v)
+      axes.inside(axes.line([...sample((v) => v, LOW, HIGH, 100), ...sample((v) => v, ...near(used, epsilon), 40)].map(([v]) => v)
         .sort((a, b) => a - b).map((v) => [v, gate(v, used.mean, used.variance, epsilon)]), { stroke: "var(--c2)", class: "gate" }));
       const mark = (v, r) => s("circle", { cx: axes.X(v), cy: axes.base, r, fill: "var(--back)", stroke: "var(--ink)", "stroke-width": 1.5 });
       axes.add(s("line", { x1: axes.X(used.mean), x2: axes.X(used.mean), y1: axes.top, y2: axes.base, stroke: "var(--c2)", "stroke-dasharray": "4 3" }),
@@ -190,19 +192,16 @@ export default widget("Activation curves", (ui, model) => {
     const rows = on.map(([name, text]) => name === "rrelu" && training
       ? [text, at > 0 ? fmt(at, 4) : `${fmt(Math.min(low * at, high * at), 4)} … ${fmt(Math.max(low * at, high * at), 4)}`, at > 0 ? fmt(1, 4) : `${fmt(low, 4)} … ${fmt(high, 4)}`]
       : [text, fmt(value[name](at), 4), fmt(slope[name](at), 4)]);
-    t.replaceChildren(table(`at s = ${fmt(at, 2)}`, ["", "f(s)", "f′(s)"], rows));
-    t.querySelectorAll("tbody th").forEach((cell, i) => {
-      const dot = h("i");
-      dot.style.background = `var(--${on[i][2]})`;
-      cell.prepend(dot);
-    });
+    const listed = table(`at s = ${fmt(at, 2)}`, ["", "f(s)", "f′(s)"], rows, curveTable);
+    if (listed !== curveTable) t.prepend(curveTable = listed);
+    listed.querySelectorAll("tbody th").forEach((cell, i) => cell.style.setProperty("--tint", `var(--${on[i][2]})`));
+    if (batchTable) batchTable.hidden = !has("dice");
     if (has("dice")) {
       const sorted = [...batch].sort((a, b) => a - b), n = Math.min(5, batch.length);
       const few = Array.from({ length: n }, (_, i) => sorted[n > 1 ? Math.round((i * (batch.length - 1)) / (n - 1)) : 0]);
       const small = table(`${n} of the ${batch.length} values of the batch, through Dice`, ["s", ...few.map((v) => fmt(v, 2))],
-        [["p(s)", ...few.map((v) => fmt(gate(v, used.mean, used.variance, epsilon), 3))], ["Dice(s)", ...few.map((v) => fmt(value.dice(v), 3))]]);
-      small.style.marginTop = "14px";
-      t.append(small);
+        [["p(s)", ...few.map((v) => fmt(gate(v, used.mean, used.variance, epsilon), 3))], ["Dice(s)", ...few.map((v) => fmt(value.dice(v), 3))]], batchTable);
+      if (small !== batchTable) t.append(batchTable = small);
       const from = !training ? `running averages (${get("pushed")} batch${get("pushed") === 1 ? "" : "es"} seen)`
         : batch.length > 1 ? "this batch" : "the running averages: one value has no variance";
       ui.note.textContent = `E = ${fmt(used.mean, 4)}, Var = ${fmt(used.variance, 4)}, √(Var + ε) = ${fmt(Math.sqrt(used.variance + epsilon), 4)} from ${from}. `
@@ -223,9 +222,9 @@ function histogram(axes, batch, bins = 48) {
   const counts = new Array(bins).fill(0);
   for (const v of batch) if (v >= LOW && v <= HIGH) counts[Math.min(bins - 1, Math.floor(((v - LOW) / (HIGH - LOW)) * bins))]++;
   const most = Math.max(...counts, 1), step = (HIGH - LOW) / bins;
-  counts.forEach((count, i) => {
-    if (!count) return;
-    const left = axes.X(LOW + i * step), y = axes.Y((0.85 * count) / most);
-    axes.inside(s("rect", { x: left + 0.5, y, width: axes.X(LOW + (i + 1) * step) - left - 1, height: axes.base - y, fill: "var(--line)", "fill-opacity": 0.55 }));
+  const bars = counts.map((count, i) => {
+    const left = axes.X(LOW + i * step), right = axes.X(LOW + (i + 1) * step), y = axes.Y((0.85 * count) / most);
+    return count ? `M${left + 0.5},${axes.base}V${y}H${right - 0.5}V${axes.base}Z` : "";
   });
+  axes.inside(s("path", { d: bars.join(""), fill: "var(--line)", "fill-opacity": 0.55 }));
 }

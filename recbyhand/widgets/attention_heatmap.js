@@ -27,15 +27,35 @@ export const total = (row) => row.reduce((a, b) => a + b, 0);
 
 const LAYOUT = `
 .map { position: relative; outline-offset: 4px; touch-action: pan-y; cursor: crosshair; }
+.map canvas { position: relative; max-width: none; }
+.map .cells { position: absolute; image-rendering: pixelated; }
 .scale { display: flex; align-items: center; gap: 8px; color: var(--muted); font-size: 12px; margin-top: 8px; font-variant-numeric: tabular-nums; }
 .scale i { width: 120px; height: 8px; border-radius: 2px; border: 1px solid var(--grid); }`;
+
+const parts = (color) => color.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+
+/** Diagonal lines that join from tile to tile. */
+function hatch(ctx, color) {
+  const tile = document.createElement("canvas"), ratio = window.devicePixelRatio || 1, n = Math.round(8 * ratio);
+  [tile.width, tile.height] = [n, n];
+  const pen = tile.getContext("2d");
+  pen.strokeStyle = color;
+  pen.lineWidth = ratio * 0.8;
+  for (const shift of [-n, 0, n]) { pen.moveTo(shift, n); pen.lineTo(shift + n, 0); }
+  pen.stroke();
+  const pattern = ctx.createPattern(tile, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
 
 const FONT = (size, bold) => `${bold ? "600 " : ""}${size}px system-ui, sans-serif`;
 
 export default widget("Attention heatmap", (ui, model) => {
   const get = (name) => model.get(name);
-  const canvas = h("canvas", { "aria-hidden": "true" });
-  const map = h("div", { class: "map", tabindex: "0", role: "application", "aria-roledescription": "heatmap" }, canvas);
+  // The cells are one pixel each, enlarged by the browser, as quick for 64 by 64 as for one; titles, mask and
+  // frame lie over them on a canvas of full size, drawn again only when one of them changes.
+  const cells = h("canvas", { "aria-hidden": "true", class: "cells" }), canvas = h("canvas", { "aria-hidden": "true" });
+  const map = h("div", { class: "map", tabindex: "0", role: "application", "aria-roledescription": "heatmap" }, cells, canvas);
   const low = h("span"), high = h("span"), bar = h("i");
   ui.stage.append(h("style", { text: LAYOUT }), map, h("div", { class: "scale" }, low, bar, high));
 
@@ -47,6 +67,7 @@ export default widget("Attention heatmap", (ui, model) => {
     select(ui, "sort", { label: "columns", options: [["given", "as given"], ["row", "by the chosen row"], ["total", "by their sums"]] }));
 
   const fitted = new Map(); // titles cut to their room: measuring text is what would cost time
+  let drawn = "";
   let view = null; // what was drawn last: geometry and order, for the pointer and the keys
   const cellAt = (e) => {
     if (!view) return null;
@@ -102,100 +123,110 @@ export default widget("Attention heatmap", (ui, model) => {
     const sums = 50, w = clamp((ui.width - left - sums) / columns, 1, 46);
     const hgt = clamp(w, rows > 30 ? 12 : 18, 34), top = Math.ceil(Math.min(longest("column", columns) + 4, ui.width < 500 ? 120 : 160)) + 12;
     const height = top + rows * hgt + 6;
-    const ctx = canvas2d(canvas, ui.width, height);
-    const fit = (text, room) => {
-      const key = `${ctx.font} ${Math.round(room)} ${text}`;
-      if (!fitted.has(key)) fitted.set(key, cut(text, room));
-      return fitted.get(key);
-    };
-    const cut = (text, room) => {
-      if (ctx.measureText(text).width <= room) return text;
-      const letters = [...text];
-      let lo = 0, hi = letters.length;
-      while (lo < hi) {
-        const mid = (lo + hi + 1) >> 1;
-        ctx.measureText(letters.slice(0, mid).join("") + "…").width <= room ? (lo = mid) : (hi = mid - 1);
-      }
-      return letters.slice(0, lo).join("").trimEnd() + "…";
-    };
-
     let most = 0, least = 0;
     for (const line of weights) for (const v of line) { most = Math.max(most, v); least = Math.min(least, v); }
     const reach = Math.max(most, -least) || 1;
     const gap = w > 8 ? 1 : 0;
-    for (let i = 0; i < rows; i++) {
-      for (let c = 0; c < columns; c++) {
-        const v = weights[i][order[c]];
-        if (!v) continue;
-        ctx.globalAlpha = Math.abs(v) / reach;
-        ctx.fillStyle = v < 0 ? color.c2 : color.c1;
-        ctx.fillRect(left + c * w, top + i * hgt, w - gap, hgt - gap);
+    const image = new ImageData(columns, rows), paint = { pos: parts(color.c1), neg: parts(color.c2) };
+    for (let i = 0, at = 0; i < rows; i++) {
+      for (let c = 0; c < columns; c++, at += 4) {
+        const v = weights[i][order[c]], tint = v < 0 ? paint.neg : paint.pos;
+        image.data[at] = tint[0]; image.data[at + 1] = tint[1]; image.data[at + 2] = tint[2];
+        image.data[at + 3] = Math.round((255 * Math.abs(v)) / reach);
       }
     }
-    ctx.globalAlpha = 1;
-    ctx.strokeStyle = color.grid;
-    ctx.lineWidth = 1;
-    ctx.strokeRect(left - 0.5, top - 0.5, columns * w, rows * hgt);
-    if (hasMask && get("show_mask")) {
-      ctx.strokeStyle = color.line;
-      ctx.globalAlpha = 0.7;
-      ctx.beginPath();
-      for (let i = 0; i < rows; i++) {
-        for (let c = 0; c < columns; c++) {
-          if (given[i * columns + order[c]]) continue;
-          const x = left + c * w, y = top + i * hgt;
-          ctx.moveTo(x + 1, y + hgt - 2);
-          ctx.lineTo(x + w - 2, y + 1);
-        }
-      }
-      ctx.stroke();
-      ctx.globalAlpha = 1;
-    }
-    if (w >= 38) { // room for the value itself
-      ctx.font = FONT(11);
-      ctx.textAlign = "center";
-      ctx.textBaseline = "middle";
-      for (let i = 0; i < rows; i++) {
-        for (let c = 0; c < columns; c++) {
-          const v = weights[i][order[c]];
-          if (hasMask && !given[i * columns + order[c]] && (mask || get("show_mask"))) continue;
-          ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, Math.abs(v) / reach, color.ink, color.back);
-          ctx.fillText(fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
-        }
-      }
-    }
+    [cells.width, cells.height] = [columns, rows];
+    cells.getContext("2d").putImageData(image, 0, 0);
+    Object.assign(cells.style, { left: `${left}px`, top: `${top}px`, width: `${columns * w}px`, height: `${rows * hgt}px` });
 
-    // Labels: as many as stay legible, and always those of the chosen cell.
-    ctx.textBaseline = "middle";
-    const size = hgt < 15 ? 10.5 : 12, everyRow = Math.ceil((size + 1) / hgt), everyColumn = Math.ceil(12 / w);
-    for (let i = 0; i < rows; i++) {
-      const chosen = i === row;
-      if (i % everyRow && !chosen) continue;
-      ctx.font = FONT(size, chosen);
-      ctx.fillStyle = chosen ? color.ink : color.muted;
-      ctx.textAlign = "right";
-      ctx.fillText(fit(name("row", i), left - 8), left - 7, top + i * hgt + hgt / 2);
-      ctx.textAlign = "left";
-      ctx.fillText(fmt(total(weights[i]), 2), left + columns * w + 7, top + i * hgt + hgt / 2);
-    }
-    ctx.font = FONT(11);
-    ctx.fillStyle = color.muted;
-    ctx.fillText("sum", left + columns * w + 7, top - 9);
-    for (let c = 0; c < columns; c++) {
-      const chosen = order[c] === column, near = Math.abs(c - order.indexOf(column)) * w < 12;
-      if (!chosen && (c % everyColumn || near)) continue;
-      ctx.save();
-      ctx.translate(left + (c + 0.5) * w, top - 7);
-      ctx.rotate(-Math.PI / 2);
-      ctx.font = FONT(w < 15 ? 10.5 : 12, chosen);
-      ctx.fillStyle = chosen ? color.ink : color.muted;
-      ctx.textAlign = "left";
-      ctx.fillText(fit(name("column", order[c]), top - 10), 0, 0);
-      ctx.restore();
-    }
-    ctx.strokeStyle = color.ink;
-    ctx.lineWidth = 2;
-    ctx.strokeRect(left + order.indexOf(column) * w - 1, top + row * hgt - 1, w + 2 - gap, hgt + 2 - gap);
+    const draw = () => {
+      const ctx = canvas2d(canvas, ui.width, height);
+      if (gap) {
+        ctx.fillStyle = color.back;
+        for (let c = 1; c <= columns; c++) ctx.fillRect(left + c * w - 1, top, 1, rows * hgt);
+        for (let i = 1; i <= rows; i++) ctx.fillRect(left, top + i * hgt - 1, columns * w, 1);
+      }
+      ctx.strokeStyle = color.grid;
+      ctx.lineWidth = 1;
+      ctx.strokeRect(left - 0.5, top - 0.5, columns * w, rows * hgt);
+      if (hasMask && get("show_mask")) {
+        ctx.beginPath();
+        for (let i = 0; i < rows; i++) {
+          for (let c = 0, from = 0; c <= columns; c++) { // neighbours as one area
+            if (c < columns && !given[i * columns + order[c]]) continue;
+            if (c > from) ctx.rect(left + from * w, top + i * hgt, (c - from) * w - gap, hgt - gap);
+            from = c + 1;
+          }
+        }
+        ctx.fillStyle = hatch(ctx, color.line);
+        ctx.fill();
+      }
+      if (w >= 38) { // room for the value itself
+        ctx.font = FONT(11);
+        ctx.textAlign = "center";
+        ctx.textBaseline = "middle";
+        for (let i = 0; i < rows; i++) {
+          for (let c = 0; c < columns; c++) {
+            const v = weights[i][order[c]];
+            if (hasMask && !given[i * columns + order[c]] && (mask || get("show_mask"))) continue;
+            ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, Math.abs(v) / reach, color.ink, color.back);
+            ctx.fillText(fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
+          }
+        }
+      }
+      const fit = (text, room) => {
+        const key = `${ctx.font} ${Math.round(room)} ${text}`;
+        if (!fitted.has(key)) fitted.set(key, cut(text, room));
+        return fitted.get(key);
+      };
+      const cut = (text, room) => {
+        if (ctx.measureText(text).width <= room) return text;
+        const letters = [...text];
+        let lo = 0, hi = letters.length;
+        while (lo < hi) {
+          const mid = (lo + hi + 1) >> 1;
+          ctx.measureText(letters.slice(0, mid).join("") + "…").width <= room ? (lo = mid) : (hi = mid - 1);
+        }
+        return letters.slice(0, lo).join("").trimEnd() + "…";
+      };
+
+      // Labels: as many as stay legible, and always those of the chosen cell.
+      ctx.textBaseline = "middle";
+      const size = hgt < 15 ? 10.5 : 12, everyRow = Math.ceil((size + 1) / hgt), everyColumn = Math.ceil(12 / w);
+      for (let i = 0; i < rows; i++) {
+        const chosen = i === row;
+        if (i % everyRow && !chosen) continue;
+        ctx.font = FONT(size, chosen);
+        ctx.fillStyle = chosen ? color.ink : color.muted;
+        ctx.textAlign = "right";
+        ctx.fillText(fit(name("row", i), left - 8), left - 7, top + i * hgt + hgt / 2);
+        ctx.textAlign = "left";
+        ctx.fillText(fmt(total(weights[i]), 2), left + columns * w + 7, top + i * hgt + hgt / 2);
+      }
+      ctx.font = FONT(11);
+      ctx.fillStyle = color.muted;
+      ctx.fillText("sum", left + columns * w + 7, top - 9);
+      for (let c = 0; c < columns; c++) {
+        const chosen = order[c] === column, near = Math.abs(c - order.indexOf(column)) * w < 12;
+        if (!chosen && (c % everyColumn || near)) continue;
+        ctx.save();
+        ctx.translate(left + (c + 0.5) * w, top - 7);
+        ctx.rotate(-Math.PI / 2);
+        ctx.font = FONT(w < 15 ? 10.5 : 12, chosen);
+        ctx.fillStyle = chosen ? color.ink : color.muted;
+        ctx.textAlign = "left";
+        ctx.fillText(fit(name("column", order[c]), top - 10), 0, 0);
+        ctx.restore();
+      }
+      ctx.strokeStyle = color.ink;
+      ctx.lineWidth = 2;
+      ctx.strokeRect(left + order.indexOf(column) * w - 1, top + row * hgt - 1, w + 2 - gap, hgt + 2 - gap);
+    };
+
+    const written = JSON.stringify([ui.width, height, left, top, w, row, column, order, color, weights.map((r) => fmt(total(r), 2)),
+      get("rows"), get("columns"), get("row_name"), get("column_name"), window.devicePixelRatio,
+      hasMask && get("show_mask"), Boolean(mask), w >= 38 && weights.map((r) => Array.from(r))]);
+    if (drawn !== (drawn = written)) draw();
 
     bar.style.background = least < 0 ? "linear-gradient(to right, var(--c2), var(--back), var(--c1))" : "linear-gradient(to right, var(--back), var(--c1))";
     low.textContent = least < 0 ? fmt(-reach, 2) : "0";

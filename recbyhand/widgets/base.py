@@ -50,7 +50,7 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; }}
 h1 {{ position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }}
 body {{ margin: 0 auto; padding: 8px 16px; max-width: 960px; font-family: system-ui, sans-serif; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #14181e; color: #e6e9ed; }} }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #121212; color: #e4e7ea; }} }}
 </style>
 </head>
 <body>

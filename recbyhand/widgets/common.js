@@ -57,7 +57,7 @@ export const clamp = (x, lo, hi) => Math.min(hi, Math.max(lo, x));
 export function ticks(lo, hi, count = 5) {
   const rough = (hi - lo) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough * 0.9);
+  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough * 0.8);
   const marks = [];
   for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) marks.push(+(i * step).toPrecision(12));
   return marks;
@@ -89,7 +89,7 @@ const CSS = `
   --c1: #0a63c9; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #b02a78; --c6: #8a6100; --c7: #15747b;
   --bad: #c21b28; }
 :host([data-dark]) { color-scheme: dark;
-  --ink: #e6e9ed; --muted: #a3adb8; --line: #76808b; --grid: #343b44; --back: #14181e; --raised: #232a32;
+  --ink: #e4e7ea; --muted: #a6aeb7; --line: #7a828b; --grid: #2c3137; --back: #121212; --raised: #24282d;
   --c1: #6cb0ff; --c2: #f59a52; --c3: #52c166; --c4: #c29bff; --c5: #f582bd; --c6: #d9a63a; --c7: #45c8cf;
   --bad: #ff7b72; }
 * { box-sizing: border-box; }
@@ -456,39 +456,51 @@ export function drag(ui, node, handler) {
 
 // ---- axes ----------------------------------------------------------------------------------------------
 
-/** A chart that is cleared and redrawn: `frame({...})` draws axes and returns the scales and `add`. */
+/** A chart: `frame({...})` draws axes (again only if they changed), clears what was drawn on them and returns the
+ *  scales, `add` for marks anywhere, `inside` for marks clipped to the axes, and `line(points)`. */
 export function plot(label) {
   const svg = s("svg", { role: "img", "aria-label": label });
+  const back = s("g"), inner = s("svg", { "aria-hidden": "true" }), over = s("g");
+  svg.append(back, inner, over);
+  let drawn = "";
   return {
     svg,
-    frame({ width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4 }) {
+    frame(look) {
+      const { width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4 } = look;
       const top = title ? 24 : 8, base = height - bottom;
       const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
       const Y = (v) => base - ((v - y[0]) / (y[1] - y[0])) * (base - top);
-      svg.setAttribute("width", width);
-      svg.setAttribute("height", height);
-      svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      const inner = s("svg", { "aria-hidden": "true", x: left, y: top, width: width - left - right, height: base - top,
-        viewBox: `${left} ${top} ${width - left - right} ${base - top}` }); // clips what leaves the axes
-      svg.replaceChildren();
-      if (title) svg.append(s("text", { class: "strong", x: left, y: 13, text: title }));
-      const short = (v) => String(+v.toPrecision(6)).replace("-", "−");
-      for (const v of ticks(y[0], y[1], yticks)) {
-        svg.append(s("line", { x1: left, x2: width - right, y1: Y(v), y2: Y(v), stroke: v === 0 ? "var(--line)" : "var(--grid)" }),
-          s("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end", text: short(v) }));
+      inner.replaceChildren();
+      over.replaceChildren();
+      if (drawn !== (drawn = JSON.stringify(look))) {
+        const size = (node, props) => { for (const [k, v] of Object.entries(props)) node.setAttribute(k, v); };
+        size(svg, { width, height, viewBox: `0 0 ${width} ${height}` });
+        const wide = width - left - right, high = base - top;
+        size(inner, { x: left, y: top, width: wide, height: high, viewBox: `${left} ${top} ${wide} ${high}` });
+        back.replaceChildren();
+        if (title) back.append(s("text", { class: "strong", x: left, y: 13, text: title }));
+        const short = (v) => String(+v.toPrecision(6)).replace("-", "−");
+        for (const v of ticks(y[0], y[1], yticks)) {
+          back.append(s("line", { x1: left, x2: width - right, y1: Y(v), y2: Y(v), stroke: v === 0 ? "var(--line)" : "var(--grid)" }),
+            s("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end", text: short(v) }));
+        }
+        for (const v of ticks(x[0], x[1], Math.max(2, Math.floor(width / 60)))) {
+          back.append(s("line", { x1: X(v), x2: X(v), y1: top, y2: base, stroke: v === 0 ? "var(--line)" : "var(--grid)" }),
+            s("text", { x: X(v), y: base + 15, "text-anchor": "middle", text: short(v) }));
+        }
+        if (xlabel) back.append(s("text", { x: width - right, y: base - 5, "text-anchor": "end", text: xlabel }));
       }
-      for (const v of ticks(x[0], x[1], Math.max(2, Math.floor(width / 60)))) {
-        svg.append(s("line", { x1: X(v), x2: X(v), y1: top, y2: base, stroke: v === 0 ? "var(--line)" : "var(--grid)" }),
-          s("text", { x: X(v), y: base + 15, "text-anchor": "middle", text: short(v) }));
-      }
-      svg.append(inner);
-      if (xlabel) svg.append(s("text", { x: width - right, y: base - 5, "text-anchor": "end", text: xlabel }));
-      const line = (points, props = {}) => {
-        const path = points.map(([a, b], i) => `${i ? "L" : "M"}${X(a).toFixed(2)},${Y(clamp(b, y[0] - 9 * (y[1] - y[0]), y[1] + 9 * (y[1] - y[0]))).toFixed(2)}`);
-        return s("path", { d: path.join(""), fill: "none", stroke: "var(--c1)", "stroke-width": 2, "stroke-linejoin": "round", ...props });
-      };
-      return { X, Y, top, base, left, right: width - right, line, unX: (px) => x[0] + ((px - left) / (width - left - right)) * (x[1] - x[0]),
-        add: (...nodes) => svg.append(...nodes), inside: (...nodes) => inner.append(...nodes) };
+      const tall = y[1] - y[0], within = (v) => clamp(v, y[0] - 9 * tall, y[1] + 9 * tall);
+      const line = (points, props = {}) => s("path", {
+        d: points.map(([a, b], i) => `${i ? "L" : "M"}${X(a).toFixed(1)},${Y(within(b)).toFixed(1)}`).join(""),
+        fill: "none", stroke: "var(--c1)", "stroke-width": 2, "stroke-linejoin": "round", ...props });
+      const dots = (points, props = {}) => s("path", { // many small dots as one element
+        d: points.map(([a, b]) => `M${X(a).toFixed(1)},${Y(within(b)).toFixed(1)}h0`).join(""),
+        fill: "none", stroke: "var(--c1)", "stroke-width": 4.5, "stroke-linecap": "round", ...props });
+      return { X, Y, top, base, left, right: width - right, line, dots,
+        unX: (px) => x[0] + ((px - left) / (width - left - right)) * (x[1] - x[0]),
+        unY: (px) => y[0] + ((base - px) / (base - top)) * (y[1] - y[0]),
+        add: (...nodes) => over.append(...nodes), inside: (...nodes) => inner.append(...nodes) };
     },
   };
 }
@@ -499,12 +511,23 @@ export const sample = (f, lo, hi, n = 160) => Array.from({ length: n + 1 }, (_, 
   return [x, f(x)];
 });
 
-/** A table from rows of cells; the first cell of a row is its header. */
-export function table(caption, head, rows) {
+/** A table from rows of cells; the first cell of a row is its header. Give the table drawn before as `old`: while its
+ *  shape stays, only texts that differ are written. */
+export function table(caption, head, rows, old = null) {
+  const texts = [...(caption ? [caption] : []), ...head.map((t, i) => t || (i ? "" : null)), ...rows.flat()].filter((t) => t !== null);
+  const shape = [Boolean(caption), head[0] ? head.length : -head.length, rows.map((r) => r.length)].join();
+  if (old?.shape === shape) {
+    old.cells.forEach((cell, i) => { if (cell.textContent !== String(texts[i])) cell.textContent = texts[i]; });
+    return old;
+  }
   const cell = (tag, scope) => (text) => h(tag, { scope, text });
-  return h("table", {}, caption ? h("caption", { text: caption }) : null,
-    h("thead", {}, h("tr", {}, ...head.map((t, i) => (i || t ? cell("th", "col")(t) : h("td"))))),
+  const made = h("table", {}, caption ? h("caption", { text: caption }) : null,
+    h("thead", {}, h("tr", {}, ...head.map((t, i) => (i || t ? cell("th", "col")(t) : h("td", { class: "corner" }))))),
     h("tbody", {}, ...rows.map(([first, ...rest]) => h("tr", {}, cell("th", "row")(first), ...rest.map(cell("td"))))));
+  made.shape = shape;
+  made.cells = [...made.querySelectorAll("caption, th, td:not(.corner)")];
+  if (old) old.replaceWith(made);
+  return made;
 }
 
 // ---- a page without a kernel ----------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def case(name: str) -> Case:
 BOOK_PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
 <title>Lesson</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
-html[data-theme=dark] {{ background: #14181e; color: #ced6dd }} body {{ margin: 0 16px }}
+html[data-theme=dark] {{ background: #121212; color: #ced6dd }} body {{ margin: 0 16px }}
 table {{ margin: 9em; font-size: 40px }} button, input, svg {{ display: inline; width: 9em; text-transform: uppercase }}
 </style></head><body><main><h1>Lesson</h1>{body}</main></body></html>"""  # with a theme that styles everything
 

@@ -49,7 +49,7 @@ def check(visit):
 
 def picture(visit) -> str:
     visit.settle()
-    return visit.widget().locator("canvas").evaluate("(c) => c.toDataURL()")
+    return str(visit.widget().locator("canvas").evaluate_all("(all) => all.map((c) => c.toDataURL())"))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -138,7 +138,7 @@ def test_controls_by_keyboard_and_pointer(open_page):
 
 def test_hover_and_click(open_page):
     visit = open_page(heatmap())
-    box = visit.widget().locator("canvas").bounding_box()
+    box = visit.widget().locator("canvas").last.bounding_box()
     tip = visit.widget().locator(".tip")
     seen = set()
     for fx in np.linspace(0.02, 0.5, 25):  # sweep the second half of the height: rows of the matrix
@@ -171,7 +171,7 @@ def test_all_masked_comes_back_when_the_mask_is_lifted(open_page):
     assert visit.widget().locator(".message").is_visible()
     visit.tab.get_by_role("switch", name="mask applied").click()
     visit.settle()
-    assert visit.widget().locator("canvas").is_visible()
+    assert visit.widget().locator("canvas").last.is_visible()
     check(visit)
 
 
