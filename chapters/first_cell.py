@@ -12,11 +12,12 @@ if checkout:
 elif importlib.util.find_spec("recbyhand") is None:
     if not PUBLISHED:
         raise ModuleNotFoundError("No recbyhand here: open this notebook in a copy of its repository.")
-    pip = [sys.executable, "-m", "pip"]
-    keep = subprocess.run([*pip, "list", "--format=freeze"], capture_output=True, text=True).stdout
-    pathlib.Path("keep.txt").write_text(keep)  # torch and all that is installed stays as it is
-    if subprocess.run([*pip, "install", "--quiet", "--constraint", "keep.txt", PUBLISHED]).returncode:
-        raise ModuleNotFoundError(f"Could not install {PUBLISHED}. Is there a network? Try again.")
+    # Torch and all else that is installed stays as it is: the package comes alone, then only what is missing.
+    missing = [name for name in ("anywidget", "pooch", "safetensors") if not importlib.util.find_spec(name)]
+    for what in filter(None, (["--no-deps", PUBLISHED], missing)):
+        install = [sys.executable, "-m", "pip", "install", "--quiet", *what]
+        if (done := subprocess.run(install, capture_output=True, text=True)).returncode:
+            raise ModuleNotFoundError(f"pip could not install {what[-1]}. Is there a network? {done.stderr}")
     importlib.invalidate_caches()
 
 import recbyhand as rbh

@@ -212,7 +212,7 @@ def test_buttons_elsewhere_than_github():
 
 def test_publishing_needs_the_first_cell():
     where = publish.address("https://github.com/a/b.git", "abc")
-    assert where == "recbyhand @ git+https://github.com/a/b@abc"
+    assert where == "git+https://github.com/a/b@abc"
     assert where in publish.fill(notebook(FIRST), where)
     with pytest.raises(ValueError, match="first cell"):
         publish.fill(notebook("x = 1"), where)

@@ -19,7 +19,7 @@ EMPTY = 'PUBLISHED = ""'
 
 def address(repository: str, commit: str) -> str:
     """What pip installs: the package at one commit of a git repository."""
-    return f"recbyhand @ git+{repository.removesuffix('/').removesuffix('.git')}@{commit}"
+    return f"git+{repository.removesuffix('/').removesuffix('.git')}@{commit}"
 
 
 def fill(text: str, where: str) -> str:
