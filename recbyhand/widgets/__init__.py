@@ -29,6 +29,7 @@ import importlib
 _HOME = {
     "ActivationCurves": "activation_curves",
     "AttentionHeatmap": "attention_heatmap",
+    "FMExplorer": "fm_explorer",
     "page": "base",
 }
 

@@ -164,6 +164,12 @@ th { color: var(--muted); font-weight: 400; text-align: left; padding: 3px 0; ov
 tr > :not(:first-child) { text-align: right; padding: 3px 0 3px 8px; }
 tbody tr { border-top: 1px solid var(--grid); }
 caption { text-align: left; color: var(--muted); font-size: 12.5px; padding-bottom: 4px; }
+.matrix { width: auto; }
+.matrix thead > tr > :not(:first-child), .matrix td { text-align: center; padding: 2px; }
+.matrix th[scope=row] { padding-right: 8px; white-space: nowrap; max-width: 130px; overflow: hidden; text-overflow: ellipsis; }
+.cell { width: 58px; height: 30px; font: inherit; font-size: 13px; text-align: center; color: var(--ink); background: var(--back);
+  border: 1px solid var(--grid); border-radius: 4px; touch-action: pan-x; cursor: ns-resize; appearance: textfield; -moz-appearance: textfield; }
+.cell::-webkit-inner-spin-button { display: none; }
 @media (max-width: 520px) { .frame { padding: 12px; } }
 @media (prefers-reduced-motion: no-preference) { .chip, .toggle::before { transition: background-color .12s; } }
 @media print { .controls, .row button { display: none; } .frame { break-inside: avoid; } }
@@ -435,6 +441,51 @@ export const legend = (items) => h("ul", { class: "legend" }, ...items.map(([tex
   mark.style.setProperty("--tint", `var(--${tint})`);
   return h("li", {}, mark, text);
 }));
+
+/** A matrix trait as a table of number fields: type, use the arrow keys, or drag a field up and down.
+ *  Returns the table and `update(rows, columns)`, to be called by draw; `tint(i, j)` colours a cell. */
+export function matrix(ui, name, { label, min = -9, max = 9, step = 0.1, tint }) {
+  const head = h("tr"), body = h("tbody"), inputs = [];
+  const put = (i, j, value) => {
+    const { shape, data } = floats(ui.model.get(name)), next = Array.from(data);
+    next[i * shape[1] + j] = clamp(Math.round(value / step) * step, min, max);
+    change(ui, { [name]: { shape, data: next.map((v) => +v.toPrecision(6)) } });
+  };
+  const field = (i, j) => {
+    const input = h("input", { type: "number", min, max, step, class: "cell", "data-at": `${i},${j}`,
+      oninput: () => input.value !== "" && Number.isFinite(+input.value) && put(i, j, +input.value) });
+    let from = null;
+    ui.listen(input, "pointerdown", (e) => { from = { y: e.clientY, value: +input.value }; });
+    ui.listen(input, "pointermove", (e) => {
+      if (!from || !e.buttons || Math.abs(e.clientY - from.y) < 4) return;
+      input.setPointerCapture(e.pointerId);
+      put(i, j, from.value + Math.round((from.y - e.clientY) / 6) * step);
+    });
+    ui.listen(input, "pointerup", () => { from = null; });
+    return input;
+  };
+  const node = h("table", { class: "matrix" }, h("caption", { text: label }), h("thead", {}, head), body);
+  let built = "";
+  return { node, update(rows, columns) {
+    const { shape: [n, m], data } = floats(ui.model.get(name));
+    if (built !== (built = JSON.stringify([n, m, rows, columns]))) {
+      head.replaceChildren(h("td"), ...columns.map((text) => h("th", { scope: "col", text })));
+      inputs.length = 0;
+      body.replaceChildren(...rows.slice(0, n).map((text, i) => h("tr", {}, h("th", { scope: "row", text }),
+        ...columns.slice(0, m).map((column, j) => {
+          const input = field(i, j);
+          input.setAttribute("aria-label", `${text}, ${column}`);
+          inputs.push(input);
+          return h("td", {}, input);
+        }))));
+    }
+    const focused = node.getRootNode().activeElement;
+    inputs.forEach((input, at) => {
+      if (input !== focused || +input.value !== data[at]) input.value = +data[at].toPrecision(6);
+      if (tint) input.style.background = tint(Math.floor(at / m), at % m, data[at]) || "";
+    });
+  } };
+}
 
 /** Write a trait from the widget's own drawing (a drag, a click). */
 export const change = (ui, values) => {
