@@ -66,10 +66,11 @@ def test_the_loss_logged_is_the_mean_over_rows(task):
         def forward(self, batch):
             return self.bias.expand(len(batch))
 
-    log = rbh.fit(Constant(), task, epochs=1, lr=0.0, batch_size=100)
-    expected = nn.functional.binary_cross_entropy_with_logits(
-        torch.full((len(task.train),), 0.7), task.train.label
-    )
+    five = SimpleNamespace(train=task.train.subset(slice(0, 5)), valid=task.valid, schema=task.schema)
+    assert five.train.label.unique().tolist() == [0, 1]
+    log = rbh.fit(Constant(), five, epochs=1, lr=0.0, batch_size=3)  # parts of 3 and 2
+    logits = torch.full((5,), 0.7)
+    expected = nn.functional.binary_cross_entropy_with_logits(logits, five.train.label)
     assert log["loss"].item() == pytest.approx(expected.item(), abs=1e-6)
 
 

@@ -1,0 +1,75 @@
+"""How many examples a second `fit` learns from, model by model: writes benchmarks/results/throughput.csv.
+
+The time is that of training steps and of gathering the histories; validation is left out. The best of three
+epochs after one to warm up: what the machine can do, not what else it did meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import torch
+
+import recbyhand as rbh
+
+NAMES = (
+    "MatrixFactorization",
+    "ConcatMLP",
+    "FM",
+    "DeepFM",
+    "AFM",
+    "PooledSequence",
+    "DIN",
+    "RNNRecommender",
+    "DIEN",
+)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def measure(name: str, task, device: str, epochs: int = 3) -> dict[str, object]:
+    """One row of the table."""
+    rbh.seed(0)
+    model = getattr(rbh.models, name)(task.schema, dim=16)
+    only_training = SimpleNamespace(train=task.train, valid=task.valid[0:0], schema=task.schema)
+    log = rbh.fit(model, only_training, epochs=epochs + 1, device=device)
+    seconds = log["seconds"][1:].min()
+    return {
+        "model": name,
+        "examples_per_second": round(len(task.train) / seconds),
+        "seconds_per_epoch": round(seconds, 3),
+        "examples": len(task.train),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def main() -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    task = rbh.data.ctr(rbh.data.planted("interests"))
+    rows = [measure(name, task, device) for name in NAMES]
+    commit = git("rev-parse", "--short", "HEAD") + (
+        "+" if git("status", "--porcelain", "--", "recbyhand") else ""
+    )
+    machine = {
+        "device": torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"{os.cpu_count()} {platform.machine()} cores",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "commit": commit,  # a + where the package had changes that are in no commit
+    }
+    table = pd.DataFrame([row | machine for row in rows])
+    table.to_csv(ROOT / "benchmarks" / "results" / "throughput.csv", index=False)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
