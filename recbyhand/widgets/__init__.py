@@ -30,6 +30,7 @@ _HOME = {
     "ActivationCurves": "activation_curves",
     "AttentionHeatmap": "attention_heatmap",
     "FMExplorer": "fm_explorer",
+    "NormExplorer": "norm_explorer",
     "page": "base",
 }
 

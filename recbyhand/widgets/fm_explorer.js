@@ -41,7 +41,7 @@ const LAYOUT = `
 .triangle th[scope=row] { padding-right: 8px; }
 .triangle thead th, .triangle th { max-width: 100px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .sums { width: auto; margin-top: 16px; }
-.sums th[scope=row] { padding-right: 20px; white-space: nowrap; }
+.sums th[scope=row] { padding-right: 12px; min-width: 92px; }
 .sums td { min-width: 62px; }
 .sums tr.result > * { color: var(--ink); font-weight: 600; }
 .sums td:last-child { border-left: 1px solid var(--line); }
