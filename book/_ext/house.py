@@ -198,14 +198,18 @@ class SourceMap(Made):
 class Errata(Made):
     """Every fault of the sources that the book teaches, and the test that guards against it."""
 
-    files = ("errata.csv",)
+    files = ("errata.csv", "faults.csv")
 
     def text(self) -> list[str]:
         taught = rows("errata.csv")
         if not taught:
             return ["None is taught yet."]
-        lines = ["| Id | Taught in | Guarded by |", "|---|---|---|"]
-        return lines + [f"| {row['id']} | {_link(row)} | `{_cell(row['test'])}` |" for row in taught]
+        faults = {row["id"]: row["fault"] for row in rows("faults.csv")}
+        lines = ["| Id | The text says or does | Taught in | Guarded by |", "|---|---|---|---|"]
+        for row in taught:
+            fault = re.sub(r"([*_\[\]<$])", r"\\\1", _cell(faults[row["id"]]))
+            lines.append(f"| {row['id']} | {fault} | {_link(row)} | `{_cell(row['test'])}` |")
+        return lines
 
 
 # --- light pages -------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(os.environ.get("RECBYHAND_KEPT", ROOT / "_build" / "lessons"))
+COST = ("seconds", "cpu_s", "peak_mb")
 CELL_LIMIT_S = 300  # a cell that takes this long hangs
 
 
@@ -118,11 +119,11 @@ def _kept(path: Path) -> Path:
 
 
 def outputs(path: Path) -> dict:
-    """What the lesson gave: `{"outputs": [per code cell], "seconds", "peak_mb", "ran"}`; runs it if need be."""
+    """What the lesson gave: `{"outputs": [per code cell], "seconds", "cpu_s", "peak_mb", "ran"}`; runs it if need be."""
     kept, wanted = _kept(path), key(path)
     if kept.is_file():
         record = json.loads(kept.read_text(encoding="utf8"))
-        if record["key"] == wanted:
+        if record["key"] == wanted and "cpu_s" in record:
             return {**record, "ran": False}
     record = {"key": wanted, **_run(path)}
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -131,11 +132,17 @@ def outputs(path: Path) -> dict:
     return {**record, "ran": True}
 
 
-def _peak_mb(client) -> float:
-    """Highest resident memory of the kernel's process so far, in MiB; 0 where the system does not say."""
+def _cost(pid: int) -> tuple[float, float]:
+    """Processor seconds and highest resident memory (MiB) of the kernel's process so far."""
     import psutil
 
-    pid = client.km.provisioner.process.pid
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system, _peak_mb(pid)
+
+
+def _peak_mb(pid: int) -> float:
+    import psutil
+
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
@@ -178,10 +185,11 @@ def _run(path: Path) -> dict:
                     raise LessonFailed(
                         f"{where} wrote to stderr:\n{output.text}\n--- the cell:\n{cell.source}"
                     )
-        seconds, peak = time.perf_counter() - begun, _peak_mb(client)
+        seconds = time.perf_counter() - begun
+        busy, peak = _cost(client.km.provisioner.process.pid)
     given = json.loads(nbformat.writes(notebook))["cells"]
     cells = [cell.get("outputs", []) for cell in given if cell["cell_type"] == "code"]
-    return {"outputs": cells, "seconds": round(seconds, 1), "peak_mb": round(peak)}
+    return {"outputs": cells, "seconds": round(seconds, 1), "cpu_s": round(busy, 1), "peak_mb": round(peak)}
 
 
 def with_outputs(path: Path, text: str, record: dict) -> str:
@@ -206,12 +214,13 @@ def run_all(paths: list[Path]) -> bool:
             print(f"  {name:<48} FAILED", flush=True)
             continue
         how = "ran" if record["ran"] else "kept"
-        print(f"  {name:<48} {record['seconds']:>6.1f} s {record['peak_mb']:>6} MB  {how}", flush=True)
-        rows.append((name, record["seconds"], record["peak_mb"]))
+        cost = [record[column] for column in COST]
+        print(f"  {name:<44} {cost[0]:>6.1f} s {cost[1]:>6.1f} s of CPU {cost[2]:>6} MB  {how}", flush=True)
+        rows.append((name, *cost))
     if set(paths) >= set(listed()):
         (ROOT / "_build").mkdir(exist_ok=True)
         with open(ROOT / "_build" / "lessons.csv", "w", newline="", encoding="utf8") as file:
-            csv.writer(file).writerows([("lesson", "seconds", "peak_mb"), *rows])
+            csv.writer(file).writerows([("lesson", *COST), *rows])
     for text in failed:
         print(f"\n{'=' * 100}\nLESSON FAILED: {text}", file=sys.stderr)
     return not failed

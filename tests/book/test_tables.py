@@ -24,6 +24,11 @@ def test_inventory_is_whole():
     assert all(item["item"] and item["kind"] and item["section"] for item in ITEMS)
 
 
+@pytest.mark.parametrize("row", ERRATA, ids=_ids)
+def test_erratum_is_a_known_fault(row):
+    assert row["id"] in {fault["id"] for fault in house.rows("faults.csv")}
+
+
 @pytest.mark.parametrize("row", MAP, ids=_ids)
 def test_map_names_a_known_item(row):
     assert row["id"] in {item["id"] for item in ITEMS}
