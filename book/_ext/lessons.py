@@ -119,7 +119,7 @@ def _kept(path: Path) -> Path:
 
 
 def outputs(path: Path) -> dict:
-    """What the lesson gave: `{"outputs": [per code cell], "seconds", "cpu_s", "peak_mb", "ran"}`; runs it if need be."""
+    """What the lesson gave: `{"outputs": [per code cell], "seconds", "cpu_s", "peak_mb", "ran"}`; may run it."""
     kept, wanted = _kept(path), key(path)
     if kept.is_file():
         record = json.loads(kept.read_text(encoding="utf8"))
