@@ -1,0 +1,82 @@
+"""Chapter 1: the source's forms fail the properties that ours hold."""
+
+from __future__ import annotations
+
+import re
+
+import lessons
+import pytest
+import torch
+from torch import nn
+
+from recbyhand.models import MatrixFactorization, als
+from tests.factories import make_batch, make_schema
+
+# Matrix factorisation ----------------------------------------------------------------------------------
+
+
+def closed_form(R, V, reg):
+    """C09: the users' vectors that a step of ALS must end on, for a full table."""
+    return R @ V @ torch.linalg.inv(V.T @ V + reg * torch.eye(V.shape[1], dtype=V.dtype))
+
+
+@pytest.mark.parametrize("lr", [1e-3, 1e-2, 3e-2])
+def test_c09_a_gradient_step_is_no_als_step(lr):
+    torch.manual_seed(0)
+    R, reg = torch.randn(6, 5, dtype=torch.float64), 0.5
+    user, item = torch.cartesian_prod(torch.arange(6), torch.arange(5)).T
+    f = als(item, user, R.flatten(), dim=2, reg=reg, sweeps=3, biases=False)  # sides changed: users solved last
+    assert torch.allclose(f.item, closed_form(R, f.user, reg))
+
+    U, V = (torch.randn(n, 2, dtype=torch.float64, requires_grad=True) for n in (6, 5))
+    optimiser = torch.optim.SGD([U, V], lr=lr)
+    for _ in range(10):  # what the source calls ALS
+        optimiser.zero_grad()
+        ((R - U @ V.T).square().sum() + reg * (U.square().sum() + V.square().sum())).backward()
+        optimiser.step()
+        assert not torch.allclose(U, closed_form(R, V, reg), atol=1e-2)
+
+
+class Capped(nn.Module):
+    """C08: the source's embedding."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.table = nn.Embedding(*weight.shape, _weight=weight.clone(), max_norm=1)
+
+    def forward(self, batch):
+        return self.table(batch.user).sum(-1)
+
+
+def survives_a_look(model, batch) -> bool:
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with torch.no_grad():
+        model.eval()(batch)
+    return all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_c08_looking_up_changes_no_weight():
+    schema = make_schema()
+    batch = make_batch(schema)
+    assert not survives_a_look(Capped(3 * torch.ones(schema.n_users, 4)), batch)
+    model = MatrixFactorization(schema, dim=4)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.fill_(3.0)
+    assert survives_a_look(model, batch)
+
+
+def possible(year: int) -> bool:
+    """C10: item-based collaborative filtering was published in 2001, before Amazon's report of 2003."""
+    return 2001 <= year < 2003
+
+
+def test_c10_item_based_filtering_is_dated_by_its_paper():
+    assert not possible(2003), "the source's date"
+    cells = lessons.read(lessons.ROOT / "chapters" / "01_mlp" / "matrix_factorisation.ipynb").cells
+    text = " ".join(" ".join(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    claim = re.search(r"the research paper was published in (\d{4}) \{cite\}`(\w+)`", text)
+    assert possible(int(claim[1]))
+    bib = (lessons.ROOT / "book" / "references.bib").read_text(encoding="utf8")
+    entry = bib[bib.index("{" + claim[2] + ",") :]
+    assert re.search(r"year = \{(\d{4})\}", entry)[1] == claim[1]
