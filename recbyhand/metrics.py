@@ -565,7 +565,7 @@ class Comparison:
             body += "</tr>"
         caption = html.escape(self.caption())
         return (
-            "<div role='region' aria-label='Comparison of models' tabindex='0' style='overflow-x:auto'>"
+            "<div role='group' aria-label='Comparison of models' tabindex='0' style='overflow-x:auto'>"
             "<table style='border-collapse:collapse;color:inherit;background:none'>"
             f"<caption style='caption-side:bottom;text-align:left;padding:.4em .7em;color:inherit'>"
             f"{caption}</caption>"

@@ -207,7 +207,7 @@ class Errata(Made):
         faults = {row["id"]: row["fault"] for row in rows("faults.csv")}
         lines = ["| Id | The text says or does | Taught in | Guarded by |", "|---|---|---|---|"]
         for row in taught:
-            fault = re.sub(r"([*_\[\]<$])", r"\\\1", _cell(faults[row["id"]]))
+            fault = re.sub(r"([*_\[\]<$])", r"\\\1", _cell(faults.get(row["id"], "")))
             lines.append(f"| {row['id']} | {fault} | {_link(row)} | `{_cell(row['test'])}` |")
         return lines
 
@@ -326,6 +326,10 @@ def _mend(app, pagename, templatename, context, doctree) -> None:
         body = re.sub(r' role="(?:doc-biblioentry|list)"(?= class="citation|>|\s)', "", context["body"])
         # A header cell without text, as pandas writes it in the corner, is announced as an unnamed column.
         context["body"] = re.sub(r"<th([^>]*)>(?:&nbsp;|\s)*</th>", r"<td\1></td>", body)
+    if make := context.get("generate_toctree_html"):  # the arrow that unfolds a chapter has no name
+        context["generate_toctree_html"] = lambda *a, **k: re.sub(
+            r"<summary>(?=<span class=.toctree-toggle)", '<summary aria-label="Lessons">', str(make(*a, **k))
+        )
     for kind in ("css_files", "script_files"):
         context[kind] = [f for f in context[kind] if "thebe" not in str(getattr(f, "filename", f))]
 
