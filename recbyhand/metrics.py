@@ -530,17 +530,18 @@ class Comparison:
         t, other = self.table, self.table.index != self.baseline
         cells = pd.DataFrame(index=t.index)
         cells["AUC"] = [f"{a:.4f} ± {se:.4f}" for a, se in zip(t["auc"], t["auc_se"], strict=True)]
-        cells["GAUC"] = [f"{v:.4f}" for v in t["gauc"]]
-        cells["log loss"] = [f"{v:.4f}" for v in t["log_loss"]]
-        first = list(t.columns).index("parameters")
-        for column in t.columns[first : list(t.columns).index("difference")]:
-            cells[column] = [_plain(v) for v in t[column]]
+        # The verdict stands early: a narrow page shows the first columns without scrolling.
         cells["difference"] = [f"{d:+.4f}" if o else "" for d, o in zip(t["difference"], other, strict=True)]
         cells["95 % interval"] = [
             f"{low:+.4f} to {high:+.4f}" if o else ""
             for low, high, o in zip(t["low"], t["high"], other, strict=True)
         ]
         cells["verdict"] = t["verdict"]
+        cells["GAUC"] = [f"{v:.4f}" for v in t["gauc"]]
+        cells["log loss"] = [f"{v:.4f}" for v in t["log_loss"]]
+        first = list(t.columns).index("parameters")
+        for column in t.columns[first : list(t.columns).index("difference")]:
+            cells[column] = [_plain(v) for v in t[column]]
         return cells
 
     def __repr__(self) -> str:
