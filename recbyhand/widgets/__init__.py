@@ -31,6 +31,7 @@ _HOME = {
     "AttentionHeatmap": "attention_heatmap",
     "FMExplorer": "fm_explorer",
     "NormExplorer": "norm_explorer",
+    "PositionExplorer": "position_explorer",
     "page": "base",
 }
 

@@ -203,7 +203,8 @@ export function canvas2d(canvas, width, height) {
   return context;
 }
 
-const rgb = (color) => color.match(/^#(..)(..)(..)/).slice(1).map((part) => parseInt(part, 16));
+/** The three parts, 0 to 255, of a colour as `ui.color` gives it. */
+export const rgb = (color) => color.match(/^#(..)(..)(..)/).slice(1).map((part) => parseInt(part, 16));
 const luminance = (parts) => parts.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
   .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
 
