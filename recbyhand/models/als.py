@@ -52,7 +52,7 @@ def als(
     start = torch.randn(n_items, dim, generator=torch.Generator().manual_seed(seed))  # (n_items, d)
     U, b = y.new_zeros(n_users, dim), y.new_zeros(n_users)  # (n_users, d), (n_users,)
     c = y.new_zeros(n_items)  # (n_items,)
-    V = 0.1 * start.to(y) * c.index_fill(0, item, 1.0)[:, None]  # (n_items, d) zero where nothing is known
+    V = 0.1 * start.to(y)  # (n_items, d)
 
     def objective() -> float:
         error = y - b[user] - c[item] - (U[user] * V[item]).sum(1)  # (N,)

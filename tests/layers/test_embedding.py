@@ -54,6 +54,8 @@ def test_padding_columns_do_not_matter_and_get_no_gradient():
 
 def test_without_multivalued_fields_the_lookup_is_plain():
     layer = FeatureEmbedding((Field("a", 5), Field("b", 6)), 3)
+    layer(torch.tensor([[0, 0]])).sum().backward()
+    assert torch.equal(layer.table.weight.grad, torch.zeros(11, 3))  # padding of either field stays zero
     assert torch.equal(layer(torch.tensor([[2, 5]]))[0, 1], layer.vectors("b")[5])
 
 

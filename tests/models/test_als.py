@@ -28,6 +28,20 @@ def test_no_half_sweep_raises_the_objective(seed, dim, reg, biases):
 
 
 @pytest.mark.parametrize("biases", [True, False])
+def test_where_the_sweeps_end_the_gradient_of_the_objective_is_zero(biases):
+    """Users, items and both biases: a sweep that solved a slightly different problem would stop elsewhere."""
+    user, item, value = ratings()
+    f = als(user, item, value, dim=2, reg=3.0, biases=biases, sweeps=300)
+    parts = [x.clone().requires_grad_() for x in f[:4] if x is not None]
+    U, V, *b = parts
+    guess = f.mean + (U[user] * V[item]).sum(1) + (b[0][user] + b[1][item] if b else 0)
+    loss = ((value - guess) ** 2).sum() + 3.0 * sum((x**2).sum() for x in parts)
+    assert loss.item() == pytest.approx(f.objective[-1])
+    for gradient in torch.autograd.grad(loss, parts):
+        assert gradient.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("biases", [True, False])
 def test_the_objective_is_the_one_of_the_docstring(biases):
     user, item, value = ratings()
     f = als(user, item, value, dim=3, reg=2.0, biases=biases)
