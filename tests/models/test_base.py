@@ -41,6 +41,16 @@ def test_a_copy_keeps_schema_and_settings_and_shares_no_weight():
     assert torch.allclose(twin(batch), before + 1)
 
 
+def test_a_model_that_needs_more_than_a_schema_can_be_copied_too():
+    class Graph(FM):
+        def __init__(self, schema, graph, *, dim=4):
+            super().__init__(schema, dim=dim)
+
+    model = Graph(SCHEMA, "a graph")
+    assert model.settings == {"graph": "a graph", "dim": 4}
+    assert copy.deepcopy(model).settings == model.settings
+
+
 def test_settings_go_by_name():
     with pytest.raises(TypeError, match=r"by name, FM\(schema, dim=\.\.\.\)"):
         FM(SCHEMA, 8)
