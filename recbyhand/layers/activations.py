@@ -29,7 +29,7 @@ class Dice(nn.Module):
 
     def forward(self, s: Tensor, mask: Tensor | None = None) -> Tensor:
         p = torch.sigmoid(self.norm(s, mask))  # (B, [L,] C)
-        return p * s + (1 - p) * self.alpha * s  # (B, [L,] C)
+        return s * (self.alpha + (1 - self.alpha) * p)  # (B, [L,] C) = p s + (1 - p) alpha s
 
 
 ACTIVATIONS = {

@@ -34,12 +34,17 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x.to(self.running_mean.dtype)  # (B, [L,] C) never in half precision, where eps would vanish
-        real = x.flatten(0, -2) if mask is None else x[mask]  # (N, C)
-        mean, var = self.running_mean, self.running_var  # (C,)
-        if self.training and len(real) > 1:
-            mean, var = real.mean(0), real.var(0, unbiased=False)  # (C,)
-            self._remember(mean.detach(), real.detach().var(0))
-        y = (x - mean) / torch.sqrt(var + self.eps)  # (B, [L,] C)
+        n = x[..., 0].numel() if mask is None else int(mask.sum())
+        of_batch = self.training and n > 1
+        # Padding is weighed with 0 rather than taken out: one pass over x, where x[mask] would copy it.
+        w = 1 if mask is None else mask[..., None].to(x.dtype)  # (B, [L,] 1)
+        axes = tuple(range(x.ndim - 1))
+        mean = (w * x).sum(axes) / n if of_batch else self.running_mean  # (C,)
+        centred = x - mean  # (B, [L,] C)
+        var = (w * centred * centred).sum(axes) / n if of_batch else self.running_var  # (C,)
+        if of_batch:
+            self._remember(mean.detach(), var.detach() * n / (n - 1))
+        y = centred * torch.rsqrt(var + self.eps)  # (B, [L,] C)
         return y if self.gain is None else self.gain * y + self.bias
 
     def _remember(self, mean: Tensor, var: Tensor) -> None:

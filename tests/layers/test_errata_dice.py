@@ -38,7 +38,7 @@ def test_c40_eval_does_not_depend_on_the_batch_and_the_state_is_kept():
         dice(s)
         dice.eval()
         assert "running_mean" in str(list(dice.state_dict()))
-        assert torch.equal(dice(s)[:3], dice(s[:3]))
+        assert torch.allclose(dice(s)[:3], dice(s[:3]))  # but for the last bit of a vectorised sigmoid
 
     check(Dice(4))
     fails(check, DiceInsideTheCall())
