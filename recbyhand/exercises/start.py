@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from recbyhand.exercises.engine import call, close, exercise, function, one_of_wrong, wrong
 from recbyhand.exercises.quizzes import question, quiz
@@ -28,6 +29,11 @@ def start_1(answer):
             ((8, 16), "`sum(-1)` sums over the last axis, the 16 entries of a vector, not over the films."),
             ((8, 1), "The axis of size 1 is stretched to 20 in the product."),
             ((8,), "One sum removes one axis."),
+            ((8, 1, 16), "That is the shape of `vectors[:, :1]`. Multiply, then sum over the last axis."),
+            (
+                (8, 20, 20),
+                "No matrix product here: `*` multiplies entry by entry, then one axis is summed away.",
+            ),
             ((20, 16), "The sum is over the last axis; the first, the 8 histories, stays."),
         ],
     )
@@ -54,6 +60,10 @@ def _histories(generator):
 def start_2(answer):
     def finite(vectors, mask):
         out = call(answer, vectors, mask)
+        if tuple(out.shape) == (5, 1, 3):
+            wrong("Shape (B, 1, d): sum over the history without `keepdim`.")
+        if tuple(out.shape) == (3,):
+            wrong("One mean for the whole batch. Each row is a history and has a mean of its own: (B, d).")
         if tuple(out.shape) == (5, 3) and out[0].isnan().all() and not out[1:].isnan().any():
             wrong("A row without any real entry divides 0 by 0. Give it zeros: the divisor is at least 1.")
         return out
@@ -73,8 +83,16 @@ def start_2(answer):
                 "That is the sum; divide by the number of real entries.",
             ),
             (
+                lambda v, m: v.sum(1) / m.sum(1, keepdim=True).clamp(min=1),
+                "The divisor is right, but the vectors of the padding are in the sum: mask them.",
+            ),
+            (
                 lambda v, m: (v * m[..., None]).sum(1) / m.sum(),
                 "You divide by the real entries of the whole batch; each row has its own number.",
+            ),
+            (
+                lambda v, m: (v * m[..., None]).sum(1) / (m.sum(1, keepdim=True) + 1),
+                "You divide by one too many. Only an empty row needs help: clamp the divisor at 1.",
             ),
         ],
     )
@@ -83,20 +101,43 @@ def start_2(answer):
 @exercise(
     "start-3",
     "By the chain rule the gradient is (σ(z) - 1) x, at z = 0.",
-    "A step goes against the gradient: w - 0.5 × gradient.",
+    "A step goes against the gradient: w - 0.1 × gradient.",
     todo="Replace the `...` by a number.",
 )
 def start_3(answer):
     one_of_wrong(
         answer,
         [
-            (-0.5, "That step goes up the hill: subtract the gradient."),
-            (0.25, "The gradient with respect to w also has the factor x = 2."),
-            (1.0, "Multiply the gradient by the learning rate, 0.5."),
-            (-1.0, "That is the gradient; take a step of 0.5 times it, downhill."),
+            (
+                -0.15,
+                "That step goes up the hill: subtract the gradient. (With σ(z) for σ(z) - 1 you land here, too.)",
+            ),
+            (0.05, "The gradient with respect to w also has the factor x = 3."),
+            (1.5, "Multiply the gradient by the learning rate, 0.1."),
+            (-1.5, "That is the gradient; take a step of 0.1 times it, downhill."),
+            (0.45, "That is z after the step. The question is w."),
+            (0.5, "That is σ(0), what the model says before the step."),
+            (0.0, "Is the gradient zero? σ(0) is one half, not 1, so there is something to learn."),
         ],
     )
-    close(answer, 0.5)
+    close(answer, 0.15)
+
+
+class _NoPicking(TorchFunctionMode):
+    """Forbids to pick rows of a table of this shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("__getitem__", "index_select", "gather", "take", "embedding"):
+            given = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
+            if any(a.is_floating_point() and a.shape == self.shape for a in given):
+                wrong(
+                    "That picks rows by index. Here the same must come out of a matrix product, `one_hot @ table`."
+                )
+        return func(*args, **kwargs)
 
 
 def _table(generator):
@@ -114,13 +155,18 @@ def start_4(answer):
     def picked(table, ids):
         ids[:] = ids.clamp(max=4)  # the last id is absent: one_hot must be told how wide it is
         try:
-            return call(answer, table, ids)
+            with _NoPicking(table.shape):
+                return call(answer, table, ids)
         except RuntimeError as error:
             text = str(error)
             if "dtype" in text:
                 wrong(
                     "one_hot gives integers, and a matrix product wants one dtype: convert it to the table's."
                 )
+            if "(6x3 and" in text:
+                wrong("The table stands on the left. A row of one-hot picks from the table if it stands there.")
+            if "must match the size" in text:
+                wrong("`*` multiplies entry by entry; `@` is the matrix product.")
             if "shapes cannot be multiplied" in text or "size mismatch" in text:
                 wrong("The one-hot matrix must be (B, M): tell one_hot how many rows the table has.")
             raise
@@ -134,6 +180,12 @@ def start_4(answer):
                 lambda t, i: torch.nn.functional.one_hot(i.clamp(max=4), len(t)).to(t.dtype),
                 "That is the one-hot matrix; multiply it by the table.",
             ),
+            (
+                lambda t, i: (
+                    torch.nn.functional.one_hot(i.clamp(max=4), len(t)).to(t.dtype).sum(0)[:, None] * t
+                ),
+                "Your answer has a row per row of the table: multiply (B, M) by (M, d).",
+            ),
         ],
     )
 
@@ -146,18 +198,41 @@ def start_4(answer):
     solved="In eval mode batch normalisation passes this test, in train mode it fails: a reason for `eval()`.",
 )
 def start_5(answer):
-    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def said(score):
+        try:
+            return bool(call(answer, score, x))
+        except (IndexError, RuntimeError) as error:
+            if "Dimension out of range" in str(error) or "Boolean value of Tensor" in str(error):
+                wrong(
+                    "The score wants (B, k) and gives (B,). `x[0]` has lost the batch axis (take `x[:1]`), and the "
+                    "scores to compare are two single numbers."
+                )
+            raise
+
     cases = [
         (
-            lambda x: x.sum(1) - x.sum(1).mean(),
+            lambda x: x.sum(1).mean() - x.sum(1),
             True,
             "It calls a score that subtracts the batch mean independent.",
         ),
-        (lambda x: x.sum(1) * 2, False, "It calls a score of each row by itself dependent on the batch."),
+        (lambda x: x.sum(1) * 2, False, "It calls a score of each row by itself dependent on the batch: keep the first row and leave out the "
+            "others, `x[:1]`; then compare the first score with the first."),
         (
             lambda x: x.sum(1) + 1e-4 * len(x),
             True,
             "A small dependence, of 1e-4 per row of the batch, escapes it: compare with 1e-6.",
+        ),
+        (
+            lambda x: x.sum(1) - 1e-4 * len(x),
+            True,
+            "A score that falls when rows are added escapes it: take the absolute value of the difference.",
+        ),
+        (
+            lambda x: x.sum(1) + 1e-9 * len(x),
+            False,
+            "A difference of 1e-9 is rounding: only a change of more than 1e-6 counts.",
         ),
         (
             lambda x: x.sum(1) + torch.arange(len(x)),
@@ -165,11 +240,11 @@ def start_5(answer):
             "It must compare the first row only; here the first row's score does not change.",
         ),
     ]
-    got = [bool(call(answer, score, x)) for score, _, _ in cases]
+    got = [said(score) for score, _, _ in cases]
     if got == [not expected for _, expected, _ in cases]:
         wrong("True and False are swapped: return True if the score changes.")
-    for said, (_, expected, text) in zip(got, cases, strict=True):
-        if said != expected:
+    for one, (_, expected, text) in zip(got, cases, strict=True):
+        if one != expected:
             wrong(text)
 
 
@@ -216,6 +291,11 @@ def data_1(answer):
             (4 / 6, "You counted the tie as a full win; it counts one half."),
             (1 - 3.5 / 6, "That is the share of pairs in the wrong order: the liked one must be the higher."),
             (3.5, "You counted the pairs won; divide by the number of all pairs."),
+            (3.5 / 5, "You divided by the five films. Of pairs there are 3 × 2."),
+            (
+                3 / 10,
+                "Only pairs of a liked and another film count, 3 × 2 of them; and a tie counts one half.",
+            ),
             (3.5 / 10, "Pairs of two liked or of two other films do not count: 3 × 2 pairs remain."),
         ],
     )
@@ -228,9 +308,14 @@ def _last_tenth(time):
     return torch.tensor([i in order[:n_test] for i in range(len(time))], dtype=torch.bool)
 
 
-def _times(generator):
-    n = int(torch.randint(12, 60, (1,), generator=generator))
+def _times(n, generator):
     return (torch.randperm(1000, generator=generator)[:n],)
+
+
+def _newest(time, n):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[time.argsort(descending=True)[:n]] = True
+    return mask
 
 
 def _last_rows(time):
@@ -259,12 +344,26 @@ def data_2(answer):
 
     function(
         as_mask,
-        _times,
+        # No number that ends in 5: at 2.5 rows "nearest" is a matter of taste.
+        [_times(n, torch.Generator().manual_seed(n)) for n in (17, 24, 32, 48, 59)],
         _last_tenth,
         wrong=[
             (lambda t: ~_last_tenth(t), "Your mask is True for training rows; test rows are asked for."),
             (lambda t: _last_tenth(-t), "Those are the oldest rows; the test is the newest."),
             (_last_rows, "You took the rows at the end of the table, but the times are not sorted."),
+            (
+                lambda t: t.argsort() >= len(t) - round(len(t) / 10),
+                "`argsort` gives row numbers in order of time, not the place of each row in that order. Use it as an "
+                "index: `mask[time.argsort()[-n:]] = True`.",
+            ),
+            (
+                lambda t: _newest(t, len(t) // 10),
+                "You round down. The nearest whole number of rows is asked for: 1.7 rows are 2.",
+            ),
+            (
+                lambda t: torch.zeros(len(t), dtype=torch.bool),
+                "Your mask is True nowhere. `mask[index][:n] = True` changes a copy; write `mask[index[:n]] = True`.",
+            ),
             (_by_range, "That is the last tenth of the time span. The last tenth of the rows is asked for."),
         ],
         hint="The right number of rows is `round(len(time) / 10)`, and they are the newest.",
@@ -295,10 +394,17 @@ def _dcg(hits, n_relevant):
     todo="Complete `ndcg(hits, n_relevant)`: it returns a number between 0 and 1.",
 )
 def data_3(answer):
-    oracle = [(hits, n) for hits, n in map(_lists, (torch.Generator().manual_seed(s) for s in range(8)))]
+    drawn = [_lists(torch.Generator().manual_seed(s)) for s in range(8)]
+
+    def finite(hits, n_relevant):
+        out = call(answer, hits, n_relevant)
+        if not math.isfinite(float(out)):
+            wrong("Infinity or NaN: with places counted from 0, log2(1 + j) is 0 at the first. Count from 1.")
+        return out
+
     function(
-        answer,
-        [*oracle, (torch.zeros(4), 2)],
+        finite,
+        [*drawn, (torch.zeros(4), 2)],
         _ndcg,
         wrong=[
             (_dcg, "That is DCG. Divide by the DCG of the best possible list."),
@@ -314,6 +420,14 @@ def data_3(answer):
                 lambda h, n: float(sum(h)) / min(n, len(h)),
                 "You count hits without a discount: a hit at place 3 is worth less than one at place 1.",
             ),
+            (
+                lambda h, n: _ndcg(h, n, discount=lambda place: place),
+                "Your discount is 1/j. It falls more slowly: 1 / log2(1 + j).",
+            ),
+            (
+                lambda h, n: _ndcg(h, n, discount=lambda place: math.log2(2 + place)),
+                "The first place is not discounted: with j counted from 1, log2(1 + j) is 1 there.",
+            ),
         ],
     )
     nothing = call(answer, torch.zeros(3), 0)
@@ -323,27 +437,41 @@ def data_3(answer):
 
 @exercise(
     "data-4",
-    "Draw a liked example and one that is not. From which half does each come, and how often?",
-    "A liked example is from the 0.8 half with probability 0.8; one that is not liked, from the 0.2 half with "
-    "probability 0.8. Pairs from the same half are ties.",
+    "Take a pair (i, j) of examples. There are four kinds: each of the two has p = 0.2 or p = 0.6, equally often.",
+    "Each kind weighs p_i (1 - p_j): 0.6 × 0.8 for the right order, 0.6 × 0.4 and 0.2 × 0.8 for ties, 0.2 × 0.4 for "
+    "the wrong order. A tie counts one half; divide by the sum of all four.",
     todo="Replace the `...` by the best possible AUC, a number.",
-    solved="0.64 of the pairs are certain, 0.32 are ties.",
+    solved="17/24: of 24 parts of weight 12 are in the right order, 10 are ties, and 2 are wrong whatever one knows.",
 )
 def data_4(answer):
     one_of_wrong(
         answer,
         [
             (
-                0.64,
-                "Ties count one half: two examples of the same half cannot be told apart, but they are pairs.",
+                0.5,
+                "Ties count one half: two examples of the same half cannot be told apart, but they are pairs. "
+                "(Or did you mean that the truth knows nothing? It does.)",
             ),
-            (1.0, "Even the truth loses pairs: some examples with p = 0.2 are liked, some with 0.8 are not."),
-            (0.96, "Ties count one half each, not one."),
-            (0.5, "The truth does know something: pairs across the halves are mostly in the right order."),
-            (0.9, "Do not average over kinds of pairs evenly: weigh each by p_i (1 - p_j)."),
+            (1.0, "Even the truth loses pairs: some examples with p = 0.2 are liked, some with 0.6 are not."),
+            (11 / 12, "Ties count one half each, not one."),
+            (0.68, "That is the numerator. Divide by the weight of all pairs, 0.96."),
+            (
+                0.17,
+                "That is the numerator per kind of pair. Divide by the mean weight of all four kinds, 0.24.",
+            ),
+            (
+                12 / 14,
+                "You left the ties out of the numerator and the denominator. They are pairs, and count half.",
+            ),
+            (
+                0.75,
+                "That is the share of liked examples which have p = 0.6. AUC counts pairs of two examples.",
+            ),
+            (0.48, "That is the weight of the pairs in the right order. Add half of the ties, divide by all."),
+            (0.6, "No pair is won with probability p: a pair needs one that is liked and one that is not."),
         ],
     )
-    close(answer, 0.8)
+    close(answer, 17 / 24)
 
 
 @exercise(
@@ -357,6 +485,11 @@ def data_5(answer):
     letters = {str(letter).strip().lower() for letter in answer}
     if not letters <= set("abcd"):
         wrong("Give a set of some of the letters a, b, c and d.")
+    if letters == {"c"}:
+        wrong(
+            "For c, rows of other people are fine: they too lie strictly before the example. "
+            "Which of the ways counts rows that lie after it?"
+        )
     if "b" not in letters:
         wrong("One that leaks is missing. A count of all rows also counts rows from after the test row.")
     if "a" in letters:

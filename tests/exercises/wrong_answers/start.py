@@ -37,9 +37,9 @@ WRONG = [
     ("start-2", "divisor", lambda v, m: (v * m[..., None]).mean(1), "still counted"),
     ("start-2", "sum", lambda v, m: (v * m[..., None]).sum(1), "That is the sum"),
     ("start-2", "empty", lambda v, m: (v * m[..., None]).sum(1) / m.sum(1, keepdim=True), "divides 0 by 0"),
-    ("start-3", "uphill", -0.5, "up the hill"),
-    ("start-3", "no x", 0.25, "factor x"),
-    ("start-3", "no rate", torch.tensor(1.0), "learning rate"),
+    ("start-3", "uphill", -0.15, "up the hill"),
+    ("start-3", "no x", 0.05, "factor x"),
+    ("start-3", "no rate", torch.tensor(1.5), "learning rate"),
     ("start-4", "integers", lambda t, i: ones(i, len(t)) @ t, "wants one dtype"),
     ("start-4", "too narrow", lambda t, i: ones(i, int(i.max()) + 1).to(t.dtype) @ t, "how many rows"),
     ("start-4", "not multiplied", lambda t, i: ones(i, len(t)).to(t.dtype), "multiply it by the table"),
@@ -68,10 +68,93 @@ WRONG = [
         lambda hits, n: float(hits.sum()) / min(n, len(hits)) if n else 0.0,
         "without a discount",
     ),
-    ("data-4", "ties forgotten", 0.64, "Ties count one half: two"),
+    ("data-4", "ties forgotten", 0.5, "Ties count one half: two"),
     ("data-4", "perfect", 1, "Even the truth"),
-    ("data-4", "ties as wins", 0.96, "not one"),
+    ("data-4", "ties as wins", 11 / 12, "not one"),
     ("data-5", "all but c", {"a", "b", "d"}, "Training rows all lie"),
     ("data-5", "labels only", set("d"), "One that leaks is missing"),
     ("data-5", "b and d", ["b", "d"], "validation is the past"),
+]
+
+
+# Of a reader who knew the exercises only from the page.
+
+
+def nan_mean(vectors, mask):
+    return vectors.masked_fill(~mask[..., None], float("nan")).nanmean(1)
+
+
+def rank_or_row(time):
+    return time.argsort() >= len(time) - round(len(time) / 10)
+
+
+def copied(time):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[time.argsort()][-round(len(time) / 10) :] = True
+    return mask
+
+
+def rounded_down(time):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[time.argsort()[len(time) - int(len(time) / 10) :]] = True
+    return mask
+
+
+def from_nought(hits, n):
+    discount = 1 / torch.log2(torch.arange(len(hits)) + 1.0)
+    return float((hits * discount).sum() / discount[: min(n, len(hits))].sum()) if n else 0.0
+
+
+def by_place(hits, n):
+    discount = 1 / torch.arange(1, len(hits) + 1)
+    return float((hits * discount).sum() / discount[: min(n, len(hits))].sum()) if n else 0.0
+
+
+WRONG += [
+    ("start-1", "shape of the first film", torch.Size([8, 1, 16]), "shape of `vectors[:, :1]`"),
+    ("start-1", "matrix product", (8, 20, 20), "No matrix product"),
+    ("start-2", "keepdim", lambda v, m: (v * m[..., None]).sum(1, keepdim=True), "without `keepdim`"),
+    ("start-2", "all real vectors at once", lambda v, m: v[m].mean(0), "for the whole batch"),
+    (
+        "start-2",
+        "plus one",
+        lambda v, m: (v * m[..., None]).sum(1) / (m.sum(1, keepdim=True) + 1),
+        "one too many",
+    ),
+    ("start-2", "nan mean", nan_mean, "divides 0 by 0"),
+    ("start-3", "z for w", 0.45, "z after the step"),
+    ("start-3", "probability for w", 0.5, "before the step"),
+    ("start-3", "nothing to learn", 0, "Is the gradient zero"),
+    ("start-4", "indexed", lambda t, i: t[i], "picks rows by index"),
+    (
+        "start-4",
+        "embedding",
+        lambda t, i: torch.nn.functional.embedding(i, t),
+        "picks rows by index",
+    ),
+    (
+        "start-4",
+        "counted",
+        lambda t, i: ones(i, len(t)).to(t.dtype).sum(0)[:, None] * t,
+        "a row per row of the table",
+    ),
+    (
+        "start-5",
+        "batch axis lost",
+        lambda s, x: bool((s(x)[0] - s(x[0])).abs() > 1e-6),
+        "lost the batch axis",
+    ),
+    ("start-5", "one side only", lambda s, x: bool(s(x)[0] - s(x[:1])[0] > 1e-6), "absolute value"),
+    ("start-5", "exactly equal", lambda s, x: bool(s(x)[0] != s(x[:1])[0]), "is rounding"),
+    ("data-1", "by films", 0.7, "by the five films"),
+    ("data-1", "all ten pairs, no tie", 0.3, "Only pairs of a liked and another"),
+    ("data-2", "argsort for rank", rank_or_row, "row numbers in order of time"),
+    ("data-2", "written to a copy", copied, "changes a copy"),
+    ("data-2", "rounded down", rounded_down, "You round down"),
+    ("data-3", "places from 0", from_nought, "Count from 1"),
+    ("data-3", "1 over place", by_place, "discount is 1/j"),
+    ("data-4", "numerator", 0.68, "That is the numerator. Divide"),
+    ("data-4", "no ties at all", 6 / 7, "You left the ties out"),
+    ("data-5", "other people's rows", {"c"}, "rows of other people are fine"),
+    ("data-5", "b and c", "bc", "strictly before each example"),
 ]
