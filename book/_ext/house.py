@@ -102,8 +102,13 @@ def _buttons(app, pagename, templatename, context, doctree) -> None:
 
 def _lesson(app, docname: str) -> Path | None:
     path = Path(app.env.doc2path(docname))
-    chosen = os.environ.get("RECBYHAND_ONLY", "")  # build.py --only: the other lessons keep their pages empty
-    return path if path.suffix == ".ipynb" and chosen in docname else None
+    return path if path.suffix == ".ipynb" else None
+
+
+def _chosen(docname: str) -> bool:
+    return (
+        os.environ.get("RECBYHAND_ONLY", "") in docname
+    )  # build.py --only: the other lessons stay without outputs
 
 
 def _outdated(app, env, added, changed, removed) -> list[str]:
@@ -111,7 +116,7 @@ def _outdated(app, env, added, changed, removed) -> list[str]:
     stale = []
     for docname in env.found_docs:
         path = _lesson(app, docname)
-        now = lessons.key(path) if path else None
+        now = lessons.key(path) if path and _chosen(docname) else None
         if known.get(docname) != now:
             stale.append(docname)
         known[docname] = now
@@ -121,7 +126,8 @@ def _outdated(app, env, added, changed, removed) -> list[str]:
 def _read(app, docname: str, source: list[str]) -> None:
     if path := _lesson(app, docname):
         try:
-            source[0] = lessons.with_outputs(path, source[0], lessons.outputs(path))
+            record = lessons.outputs(path) if _chosen(docname) else None
+            source[0] = lessons.with_outputs(path, source[0], record)
         except lessons.LessonFailed as error:
             LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
 
