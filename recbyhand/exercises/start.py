@@ -164,7 +164,9 @@ def start_4(answer):
                     "one_hot gives integers, and a matrix product wants one dtype: convert it to the table's."
                 )
             if "(6x3 and" in text:
-                wrong("The table stands on the left. A row of one-hot picks from the table if it stands there.")
+                wrong(
+                    "The table stands on the left. A row of one-hot picks from the table if it stands there."
+                )
             if "must match the size" in text:
                 wrong("`*` multiplies entry by entry; `@` is the matrix product.")
             if "shapes cannot be multiplied" in text or "size mismatch" in text:
@@ -217,8 +219,12 @@ def start_5(answer):
             True,
             "It calls a score that subtracts the batch mean independent.",
         ),
-        (lambda x: x.sum(1) * 2, False, "It calls a score of each row by itself dependent on the batch: keep the first row and leave out the "
-            "others, `x[:1]`; then compare the first score with the first."),
+        (
+            lambda x: x.sum(1) * 2,
+            False,
+            "It calls a score of each row by itself dependent on the batch: keep the first row and leave out "
+            "the others, `x[:1]`; then compare the first score with the first.",
+        ),
         (
             lambda x: x.sum(1) + 1e-4 * len(x),
             True,
@@ -467,7 +473,10 @@ def data_4(answer):
                 0.75,
                 "That is the share of liked examples which have p = 0.6. AUC counts pairs of two examples.",
             ),
-            (0.48, "That is the weight of the pairs in the right order. Add half of the ties, divide by all."),
+            (
+                0.48,
+                "That is the weight of the pairs in the right order. Add half of the ties, divide by all.",
+            ),
             (0.6, "No pair is won with probability p: a pair needs one that is liked and one that is not."),
         ],
     )

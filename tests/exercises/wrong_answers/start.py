@@ -157,4 +157,20 @@ WRONG += [
     ("data-4", "no ties at all", 6 / 7, "You left the ties out"),
     ("data-5", "other people's rows", {"c"}, "rows of other people are fine"),
     ("data-5", "b and c", "bc", "strictly before each example"),
+    (
+        "start-2",
+        "padding in the sum",
+        lambda v, m: v.sum(1) / m.sum(1, keepdim=True).clamp(min=1),
+        "are in the sum",
+    ),
+    ("start-4", "turned round", lambda t, i: t @ ones(i, len(t)).to(t.dtype), "stands on the left"),
+    ("start-4", "entry by entry", lambda t, i: ones(i, len(t)).to(t.dtype) * t, "is the matrix product"),
+    (
+        "start-5",
+        "without the first",
+        lambda s, x: bool((s(x)[0] - s(x[1:])[0]).abs() > 1e-6),
+        "keep the first row",
+    ),
+    ("data-2", "quantile", lambda time: time > time.float().quantile(0.9), "they are the newest"),
+    ("data-4", "one kind of pair", 0.48, "Add half of the ties"),
 ]
