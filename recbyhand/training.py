@@ -53,7 +53,8 @@ def fit(
     """Train with AdamW on `task.train`, keep the weights of the best epoch on `task.valid`.
 
     The loss is binary cross-entropy of `model(batch)` and the labels, or, where the model has a method
-    `loss(batch) -> {"name": term}`, the sum of its terms. If `loss` takes a `generator`, it is handed one.
+    `loss(batch) -> {"name": term}`, the sum of its terms. If `loss` takes a `generator`, it is handed one
+    (of the model's device).
 
     patience    stop when so many epochs in a row have not improved on the best; without it, run all `epochs`
     monitor     what "best" means: validation "auc" (higher; the default, since AUC is what the book reports)
@@ -90,7 +91,7 @@ def fit(
     log, best, kept = [], -math.inf, None
     modes = [(module, module.training) for module in model.modules()]
     with _random_state(seed, device), _bar(epochs * steps, progress) as bar:
-        loss_of = _loss_function(model, torch.Generator().manual_seed(seed + 1))
+        loss_of = _loss_function(model, torch.Generator(device).manual_seed(seed + 1))
         try:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()

@@ -111,9 +111,9 @@ class Examples:
         names = ("user", "item", "time", "label", "end", "cold_user", "cold_item")
         return Examples(*(getattr(self, name)[rows] for name in names), self.schema, self.events)
 
-    def _rows(self, rows) -> slice | Tensor:
-        if isinstance(rows, slice):
-            return rows
+    def _rows(self, rows) -> Tensor:
+        if isinstance(rows, slice):  # row numbers, so that a batch is a copy: writing into it changes no data
+            return torch.arange(*rows.indices(len(self)))
         if isinstance(rows, (int, np.integer)):
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"row {rows} of {len(self)} examples")
@@ -304,8 +304,11 @@ def ctr(
         raise ValueError(f'split={split!r}: choose "user", "global" or "random"')
     if history_of not in ("liked", "all"):
         raise ValueError(f'history_of={history_of!r}: choose "liked" or "all"')
-    if history < 1:
-        raise ValueError(f"history={history}: a history has room for at least one event")
+    if history < 1 or history != int(history):
+        raise ValueError(
+            f"history={history}: a history has room for at least one event, a whole number of them"
+        )
+    history = int(history)
     if like is not None:
         if type(dataset).targets is not Dataset.targets:
             raise ValueError(f"{dataset.name}: its labels are not made from ratings; leave out like={like}")

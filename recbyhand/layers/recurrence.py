@@ -106,7 +106,9 @@ class AUGRUCell(nn.Module):
         two = 2 * self.d_h
         u, r = torch.sigmoid(wx[:, :two] + uh[:, :two]).chunk(2, dim=1)  # each (B, d_h)
         n = torch.tanh(torch.addcmul(wx[:, two:], r, uh[:, two:]))  # (B, d_h)
-        return torch.lerp(h, n, a if self.replace else a * u)  # (1 - a u) h + a u n: (B, d_h)
+        gate = a if self.replace else a * u  # (B, 1) or (B, d_h)
+        # Under autocast the cell computes in half precision; what it remembers keeps the precision of h.
+        return torch.lerp(h, n.to(h.dtype), gate.to(h.dtype))  # (1 - a u) h + a u n: (B, d_h)
 
 
 class AUGRU(nn.Module):

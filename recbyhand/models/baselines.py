@@ -27,11 +27,10 @@ class Popularity(_Counting):
 
     def __init__(self, task):
         super().__init__()
-        schema = getattr(task, "schema", task)
-        self.register_buffer("logit", torch.zeros(schema.n_items))
-        if task is not schema:
+        self.register_buffer("logit", torch.zeros(self.schema.n_items))
+        if task is not self.schema:
             _, item, label = task.interactions()
-            x = torch.log1p(torch.bincount(item, label, schema.n_items))  # (n_items,)
+            x = torch.log1p(torch.bincount(item, label, len(self.logit)))  # (n_items,)
             a, b = _logistic_line(x[item].double(), label.double())
             self.logit.copy_(a + b * x)
 
@@ -51,11 +50,10 @@ class UserItemMean(_Counting):
 
     def __init__(self, task):
         super().__init__()
-        schema = getattr(task, "schema", task)
-        self.register_buffer("user", torch.zeros(schema.n_users))
-        self.register_buffer("item", torch.zeros(schema.n_items))
+        self.register_buffer("user", torch.zeros(self.schema.n_users))
+        self.register_buffer("item", torch.zeros(self.schema.n_items))
         self.register_buffer("mean", torch.zeros(()))
-        if task is not schema:
+        if task is not self.schema:
             user, item, label = task.interactions()
             mean = (label.sum() + 1) / (len(label) + 2)  # never 0 or 1, whose logits are infinite
             self.mean.copy_(torch.logit(mean))
@@ -76,8 +74,7 @@ def _logistic_line(x: Tensor, label: Tensor) -> tuple[float, float]:
         gradient = design.T @ (p - label) + 1e-3 * line  # a trace of shrinkage: finite even for one class
         curvature = (design.T * (p * (1 - p))) @ design + 1e-3 * torch.eye(2, dtype=x.dtype)
         line -= torch.linalg.solve(curvature, gradient)
-    a, b = line.tolist()
-    if b > 1e-3:
-        return a, b
+    if line[1] > 1e-3:
+        return tuple(line.tolist())
     mean = (label.sum() + 1) / (len(label) + 2)
     return float(torch.logit(mean) - 1e-3 * x.mean()), 1e-3

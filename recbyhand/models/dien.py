@@ -66,15 +66,15 @@ class DIEN(Recommender):
         h, _, mask = self.interests(batch)  # (B, L, d)
         return self.click(batch, h, mask)  # (B,)
 
-    def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+    def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1)
         h, after = h[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
-        other = sample_negatives(after, len(self.item.item_table))[..., 0]  # (N,)
+        other = sample_negatives(after, len(self.item.item_table), generator=generator)[..., 0]  # (N,)
         return negative_sampling_loss(h, self.item(after), self.item(other))
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         h, tokens, mask = self.interests(batch)  # (B, L, d)
         return {
             "click": F.binary_cross_entropy_with_logits(self.click(batch, h, mask), batch.label),
-            "auxiliary": self.alpha * self.auxiliary_loss(h, tokens, mask),
+            "auxiliary": self.alpha * self.auxiliary_loss(h, tokens, mask, generator),
         }

@@ -42,17 +42,17 @@ class JointRNN(Recommender):
         states, _, mask = self.states(batch)  # (B, L, d)
         return self.click(states, mask, batch.item)  # (B,)
 
-    def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+    def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1) position t has a real successor
         h, target = states[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
         if self.sampled:
-            return sampled_softmax_loss(h, target, self.item.weight, self.sampled)
+            return sampled_softmax_loss(h, target, self.item.weight, self.sampled, generator=generator)
         return full_softmax_loss(h, target, self.item.weight)
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         states, tokens, mask = self.states(batch)  # (B, L, d)
         logit = self.click(states, mask, batch.item)  # (B,)
         return {
             "click": F.binary_cross_entropy_with_logits(logit, batch.label),
-            "next": self.alpha * self.next_item_loss(states, tokens, mask),
+            "next": self.alpha * self.next_item_loss(states, tokens, mask, generator),
         }

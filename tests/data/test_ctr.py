@@ -491,6 +491,26 @@ def test_refused_tables():
         ctr(empty)
 
 
+def test_writing_into_a_batch_changes_no_data():
+    task = ctr(tables([0, 0, 0, 1, 1], [0, 1, 2, 0, 1], [5, 1, 5, 4, 2], range(5)))
+    for rows in (slice(0, 3), slice(None), 0, torch.arange(2), [0, 1]):
+        before, batch = task.train[:], task.train[rows]
+        for field in dataclasses.fields(batch):
+            getattr(batch, field.name).fill_(1)
+        for field in dataclasses.fields(before):
+            assert torch.equal(getattr(task.train[:], field.name), getattr(before, field.name)), field.name
+    assert torch.equal(task.train[::-1].item, task.train.item.flip(0))
+
+
+@pytest.mark.parametrize("history", [3.0, np.int64(3)])
+def test_history_is_a_whole_number_however_it_is_written(history):
+    task = ctr(tables([0, 0, 0], [0, 1, 2], [5, 1, 5], range(3)), history=history)
+    assert task.train[:].history.shape[1] == 3
+    assert '"history": 3,' in task.schema.to_json()
+    with pytest.raises(ValueError, match="whole number"):
+        ctr(task.dataset, history=2.5)
+
+
 # ---- on ML-100K ------------------------------------------------------------------------------------------
 
 

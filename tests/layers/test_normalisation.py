@@ -109,6 +109,15 @@ def test_dice_gradcheck():
     assert torch.autograd.gradcheck(lambda x: (dice(x, mask) * weight).sum(), (s.requires_grad_(),))
 
 
+def test_masked_statistics_keep_float32_under_autocast():
+    x, mask = padded(B=6, L=5, C=3)
+    x, plain, cast = x + 1000, BatchNorm(3), BatchNorm(3)
+    expected = plain(x, mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(cast(x, mask), expected)
+    assert torch.equal(cast.running_var, plain.running_var)
+
+
 def test_dice_keeps_its_statistics_in_float32_under_autocast():
     dice = Dice(4)
     with torch.autocast("cpu", dtype=torch.bfloat16):

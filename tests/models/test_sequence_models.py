@@ -119,3 +119,29 @@ def test_attention_follows_the_target(name):
     assert weights.shape == batch.history.shape
     assert (weights[~batch.history_mask] == 0).all()
     assert not torch.allclose(weights, model.attention(other))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("DIEN", {}), ("JointRNN", {"sampled": 3})])
+def test_negatives_come_from_the_generator_that_is_passed(name, settings):
+    torch.manual_seed(0)
+    schema = make_schema()
+    model, batch = getattr(models, name)(schema, dim=4, **settings), make_batch(schema, B=16)
+    with torch.no_grad():
+        model.item.id.weight.normal_() if name == "DIEN" else model.item.weight.normal_()
+    before = torch.get_rng_state()
+
+    def second_term(seed):
+        return list(model.loss(batch, generator=torch.Generator().manual_seed(seed)).values())[1].item()
+
+    assert second_term(1) == second_term(1) != second_term(2)
+    assert torch.equal(torch.get_rng_state(), before)  # nothing else was drawn from
+
+
+def test_every_model_trains_under_autocast(model):
+    batch = make_batch(model.schema, B=8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = model.loss(batch) if hasattr(model, "loss") else {"logit": model(batch).float().mean()}
+        loss = sum(terms.values())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
