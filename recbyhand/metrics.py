@@ -374,6 +374,8 @@ def evaluate_ranking(
     `users` draws that many of them at random, with `seed`, where all of them would take too long.
     """
     check_schema(model, task.schema)
+    if k < 1:
+        raise ValueError(f"k={k}: a ranking is judged by its first k items, at least one")
     ranking, items = task.ranking(), task.catalogue()
     rows = np.arange(len(ranking))
     if not len(rows):

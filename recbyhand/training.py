@@ -224,9 +224,11 @@ def recommend(model: nn.Module, task, user, k: int = 10, seen: bool = False) -> 
     `user` is named as in the tables. Items the user has met (in any part of the task, or in the history) are
     left out, unless `seen=True`. Columns: rank, title, probability. Ties keep the order of the catalogue.
 
-    Raises KeyError for a user who is not in the tables.
+    Raises KeyError for a user who is not in the tables, ValueError for k below 1.
     """
     check_schema(model, task.schema)
+    if k < 1:
+        raise ValueError(f"k={k}: how many items to recommend, at least one")
     uid, items = task.schema.user_id(user), task.catalogue()
     if not seen:
         met = [part.item[part.user == uid] for part in (task.train, task.valid, task.test)]
@@ -316,6 +318,8 @@ def load(path) -> nn.Module:
         }  # JSON has no tuples
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
             model = cls(schema, **settings)
+        kinds = [v.dtype for k, v in tensors.items() if k.startswith("model.") and v.is_floating_point()]
+        model.to(kinds[0] if kinds else torch.float32)  # a model saved in float64 comes back in float64
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {cls.__name__} of this version: {error}") from error

@@ -497,3 +497,20 @@ def test_no_work_per_row():
         rbh.fit(model, task, epochs=3)
         times.append(time.process_time() - started)
     assert times[1] < 3  # 48,000 examples; with a loop over rows it would be half a minute
+
+
+def test_a_model_of_float64_comes_back_as_it_was(task, tmp_path):
+    model = FM(task.schema, dim=2).double().eval()
+    rbh.save(model, tmp_path / "model")
+    logits = rbh.load(tmp_path / "model")(task.test[:5])
+    assert logits.dtype == torch.float64
+    assert torch.equal(logits, model(task.test[:5]))
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_at_least_one_item_is_asked_for(task, k):
+    model = FM(task.schema, dim=2)
+    with pytest.raises(ValueError, match="at least one"):
+        rbh.recommend(model, task, task.schema.user_ids[0], k=k)
+    with pytest.raises(ValueError, match="at least one"):
+        rbh.evaluate_ranking(model, task, k=k)
