@@ -30,6 +30,11 @@ def mf_1(answer):
             ((3.0, -4.0), "That is Vᵀr, the right-hand side. Solve (VᵀV + λI) u = Vᵀr for u."),
             ((1.0, -0.8), "You divided by the diagonal only. VᵀV has numbers beside the diagonal."),
             ((11 / 14, -9 / 14), "λ was added to every number of VᵀV. Add λI: only to the diagonal."),
+            (
+                (3 / 11, 10 / 11),
+                "That is the answer for all ratings with their signs off: Ben gave Clueless -2.",
+            ),
+            ((1 / 11, -4 / 11), "You left Vᵀ out on the right: solve for Vᵀr, not for r."),
             ((17.0, -26.0), "You multiplied by VᵀV + λI. Multiply by its inverse, or better: solve."),
         ],
     )
@@ -81,6 +86,14 @@ def mf_2(answer):
             (
                 lambda f, u, i: f.mean + f.user_bias[i] + f.item_bias[u] + f.user[i] @ f.item[u],
                 "Users and films are exchanged: f.user belongs to u, f.item to i.",
+            ),
+            (
+                lambda f, u, i: (f.mean + f.user_bias[u] + f.item_bias[i] + dot(f, u, i)).clamp(1, 5),
+                "Right, but then cut to 1 to 5 stars. The formula has no cut, and a ranking would lose by it.",
+            ),
+            (
+                lambda f, u, i: f.user_bias[u] + f.item_bias[i] + dot(f, u, i) - f.mean,
+                "The mean was taken away from the ratings; now it is added back, not taken away again.",
             ),
         ],
     )
@@ -151,6 +164,8 @@ def mf_3(answer):
         oracle=_half_step(lambda n, lam: lam * n),
         wrong=[
             (_half_step(lambda n, lam: lam), "Every user pays the same λ. Here the price is λ times nᵤ."),
+            (_half_step(lambda n, lam: lam + n), "λ and nᵤ are multiplied, not added."),
+            (_half_step(lambda n, lam: lam * n**2), "nᵤ counts once: the penalty is λ nᵤ ‖u‖²."),
             (_half_step(lambda n, lam: 2 * lam * n), "λ counts twice: the 2 of both derivatives cancels."),
             (_half_step(lambda n, lam: lam / max(n, 1)), "You divided λ by nᵤ; it is multiplied."),
             (
@@ -220,6 +235,20 @@ def mf_4(answer):
             (_sgd(ridge=0.0), "λ is missing: the charge for length has a gradient too."),
             (_sgd(ridge=-1.0), "The charge pushes the wrong way: it should make vectors shorter."),
             (_sgd(ridge=0.5), "λ counts half: the derivative of λ‖u‖² is 2 λ u."),
+            (
+                lambda u, v, r, lr, lam: (
+                    2 * lr * ((r - u @ v) * v - lam * u),
+                    2 * lr * ((r - u @ v) * u - lam * v),
+                ),
+                "These are the steps alone. Add them to the old vectors.",
+            ),
+            (
+                lambda u, v, r, lr, lam: (
+                    u - 2 * lr * ((r - u @ v) * v + lam * u),
+                    v - 2 * lr * ((r - u @ v) * u + lam * v),
+                ),
+                "The error pushes the wrong way: the derivative of r - u·v with respect to u is -v.",
+            ),
             (_sgd(swap=True), "The derivative of u·v with respect to u is v, not u."),
             (lambda *a: _sgd()(*a)[::-1], "Return u first, then v."),
         ],
@@ -261,6 +290,18 @@ def mf_5(answer):
             (
                 lambda R: torch.linalg.svdvals(R).sum(),
                 "You summed the singular values. They shrink side by side.",
+            ),
+            (
+                lambda R: torch.linalg.svdvals(R)[1],
+                "There the second largest goes. One direction of the table is still left.",
+            ),
+            (
+                lambda R: R.norm(dim=1).max(),
+                "That is the longest row. Several users who agree outlive it together.",
+            ),
+            (
+                lambda R: R.norm(dim=0).max(),
+                "That is the longest column. Several films that are liked alike outlive it together.",
             ),
             (torch.linalg.svdvals, "These are all singular values. Which of them is the last to reach zero?"),
         ],

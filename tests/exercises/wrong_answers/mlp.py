@@ -111,6 +111,43 @@ WRONG = [
 ]
 
 
+# Of a reader who knew the exercises only from the page.
+
+
+def steps_alone(u, v, r, lr, lam):
+    e = r - u @ v
+    return 2 * lr * (e * v - lam * u), 2 * lr * (e * u - lam * v)
+
+
+def error_turned(u, v, r, lr, lam):
+    e = u @ v - r
+    return u + 2 * lr * (e * v - lam * u), v + 2 * lr * (e * u - lam * v)
+
+
+WRONG += [
+    ("mf-1", "signs off", solve(V.T @ V + torch.eye(2), V.T @ R.abs()), "signs off"),
+    ("mf-1", "r on the right", solve(V.T @ V + torch.eye(2), R), "left Vᵀ out"),
+    (
+        "mf-2",
+        "cut to stars",
+        lambda f, u, i: (f.mean + f.user_bias[u] + f.item_bias[i] + f.user[u] @ f.item[i]).clamp(1, 5),
+        "cut to 1 to 5",
+    ),
+    (
+        "mf-2",
+        "mean taken away",
+        lambda f, u, i: f.user_bias[u] + f.item_bias[i] + f.user[u] @ f.item[i] - f.mean,
+        "added back",
+    ),
+    ("mf-3", "added", row_by_row(lambda n, lam: lam + n), "not added"),
+    ("mf-3", "squared", row_by_row(lambda n, lam: lam * n**2), "counts once"),
+    ("mf-4", "steps alone", steps_alone, "steps alone"),
+    ("mf-4", "error turned", error_turned, "wrong way: the derivative"),
+    ("mf-5", "second", lambda R: svdvals(R)[1], "second largest"),
+    ("mf-5", "longest row", lambda R: R.norm(dim=1).max(), "longest row"),
+]
+
+
 # Features ----------------------------------------------------------------------------------------------
 
 
