@@ -32,6 +32,7 @@ _HOME = {
     "FMExplorer": "fm_explorer",
     "NormExplorer": "norm_explorer",
     "PositionExplorer": "position_explorer",
+    "ShapeTrace": "shape_trace",
     "page": "base",
 }
 
