@@ -18,7 +18,7 @@ How to add a widget
    tests that all share (no other host, markup in titles, axe, 390 px, light and dark, several on a page,
    degenerate data). Its own `tests/widgets/test_my_widget.py` moves each control and compares a value on
    the screen with the package's, and the JavaScript mathematics with torch to 1e-6.
-4. Show it in `book/gallery.md` with a sentence on what to try, and add its slowest slider to
+4. Show it in `book/gallery.ipynb` with a sentence on what to try, and add its slowest slider to
    `benchmarks/widgets.py`.
 """
 

@@ -525,7 +525,8 @@ class Formulas:
         """For each number of terms: the choices of terms, their equations, and what solves them by least squares."""
         made = {}
         for size in (1, 2, 3):
-            every = list(itertools.combinations(range(len(self.terms)), size))
+            number = len(self.terms) if size < 3 else min(60, len(self.terms))  # choices of three grow fast
+            every = list(itertools.combinations(range(number), size))
             chosen = np.array(every, int).reshape(len(every), size)
             ones = np.ones((len(chosen), len(self.values), 1))
             A = np.concatenate(
