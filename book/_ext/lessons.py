@@ -151,6 +151,18 @@ def _peak_mb(pid: int) -> float:
         return getattr(info, "peak_wset", info.rss) / 2**20
 
 
+def joined(outputs: list) -> list:
+    """Prints that follow each other as one output: in how many pieces they arrive is chance."""
+    whole: list = []
+    for output in outputs:
+        name = output.get("name")
+        if name and whole and whole[-1].get("name") == name:
+            whole[-1]["text"] += output["text"]
+        else:
+            whole.append(output)
+    return whole
+
+
 def _run(path: Path) -> dict:
     import nbformat
     from nbclient import NotebookClient
@@ -180,6 +192,8 @@ def _run(path: Path) -> dict:
                 raise LessonFailed(f"{where}: {error.ename}: {error.evalue}\n{text}") from None
             except (CellTimeoutError, DeadKernelError) as error:
                 raise LessonFailed(f"{where}: {error}\n{cell.source}") from None
+            if cell.cell_type == "code":
+                cell.outputs = joined(cell.outputs)
             for output in cell.get("outputs", ()):
                 if output.get("name") == "stderr" and "stderr-ok" not in cell.metadata.get("tags", ()):
                     raise LessonFailed(

@@ -110,3 +110,20 @@ def test_time_and_memory(cost, name):
 def test_code_lines_counts_code_only():
     assert code_lines('"""Doc."""\n\n# why\nx = 1\n%matplotlib inline\ny = 2\n') == 2
     assert code_lines("\n".join(f"x{i} = {i}" for i in range(26))) == 26
+
+
+def test_prints_that_arrive_in_pieces_are_one_output():
+    def said(name, text):
+        return {"output_type": "stream", "name": name, "text": text}
+
+    table = {"output_type": "display_data", "data": {}}
+    pieces = [
+        said("stdout", "a\n"),
+        said("stdout", "b\n"),
+        table,
+        said("stdout", "c\n"),
+        said("stderr", "d\n"),
+    ]
+    assert lessons.joined(pieces) == [
+        said("stdout", "a\nb\n"), table, said("stdout", "c\n"), said("stderr", "d\n"),
+    ]  # fmt: skip
