@@ -1,0 +1,73 @@
+"""Wrong answers to the exercises of chapter 3, and a part of the hint that each must get."""
+
+from itertools import combinations
+
+import torch
+from torch.linalg import matrix_rank
+
+V = torch.tensor([[1.0, 2], [0, 1], [2, 0], [-1, 1]])
+
+
+def from_powers(a, pairs, cubes, divide):
+    s = [(a**k).sum(0) for k in (1, 2, 3)]
+    return float(((s[0] ** 3 - pairs * s[0] * s[1] + cubes * s[2]) / divide).sum())
+
+
+def divided_by_zero(vectors, mask):
+    return vectors[mask].mean(0)
+
+
+def with_itself(v, x):
+    return x[:, None] * (x[:, None] * v).sum(0, keepdim=True).expand_as(v)
+
+
+def loops(v, x, scale=1.0, inner=True, outer=True):
+    out = torch.zeros_like(v)
+    for i in range(len(v)):
+        for j in range(len(v)):
+            if i != j:
+                out[i] += scale * (x[i] if outer else 1) * (x[j] if inner else 1) * v[j]
+    return out
+
+
+def ranked(left):
+    return lambda S: int(matrix_rank(left(S.double()), atol=1e-4))
+
+
+WRONG = [
+    ("fm-1", "no factor", ((V.sum(0) ** 2) - (V**2).sum(0)).sum(), "twice the pair sum"),
+    ("fm-1", "diagonal kept", 0.5 * (V @ V.T).sum(), "did not take away"),
+    ("fm-1", "square of the sum", (V.sum(0) ** 2).sum(), "That is the square"),
+    ("fm-1", "half of the second only", 20 - 12 / 2, "belongs to both"),
+    ("fm-1", "vector form", 0.5 * (V.sum(0) ** 2 - (V**2).sum(0)), "two coordinates"),
+    ("fm-1", "added", 16, "not added"),
+    ("fm-2", "padding counted in", lambda v, m: v.sum(0) / len(v), "Use the mask"),
+    ("fm-2", "divided by places", lambda v, m: torch.where(m[:, None], v, 0).mean(0), "number of places"),
+    ("fm-2", "sum", lambda v, m: v[m].sum(0), "louder"),
+    ("fm-2", "root", lambda v, m: v[m].sum(0) / torch.sqrt(m.sum()), "root"),
+    ("fm-2", "empty field", divided_by_zero, "divide by 0"),
+    ("fm-3", "meets itself", with_itself, "does not meet itself"),
+    ("fm-3", "no outer x", lambda v, x: loops(v, x, outer=False), "in front"),
+    ("fm-3", "no inner x", lambda v, x: loops(v, x, inner=False), "comes with its"),
+    ("fm-3", "no x", lambda v, x: v.sum(0) - v, "all of them"),
+    ("fm-3", "twice", lambda v, x: loops(v, x, scale=2.0), "Twice"),
+    ("fm-3", "half", lambda v, x: loops(v, x, scale=0.5), "kept the ½"),
+    ("fm-4", "not divided", lambda a: from_powers(a, 3, 2, 1), "divide by 6"),
+    ("fm-4", "divided by three", lambda a: from_powers(a, 3, 2, 3), "not three times"),
+    ("fm-4", "cubes forgotten", lambda a: from_powers(a, 3, 0, 6), "give two back"),
+    ("fm-4", "cubes once", lambda a: from_powers(a, 3, -1, 6), "the cubes are in it"),
+    ("fm-4", "only cubes", lambda a: from_powers(a, 0, -1, 6), "cubes only"),
+    (
+        "fm-4",
+        "columns apart",
+        lambda a: sum(torch.stack(t).prod(0) for t in combinations(a, 3)),
+        "columns up",
+    ),
+    ("fm-4", "columns first", lambda a: from_powers(a.sum(1)[:, None], 3, 2, 6), "before multiplying"),
+    ("fm-5", "rank of the table", ranked(lambda S: S), "rank of S itself"),
+    ("fm-5", "base only", ranked(lambda S: S - S.mean()), "w₀ only"),
+    ("fm-5", "columns only", ranked(lambda S: S - S.mean(0, keepdim=True)), "columns' means"),
+    ("fm-5", "rows only", ranked(lambda S: (S.T - S.mean(1)).T), "The rows' means"),
+    ("fm-5", "mean twice", ranked(lambda S: S - S.mean(0) - S.mean(1)[:, None]), "add it back once"),
+    ("fm-5", "as many as there are", lambda S: min(S.shape), "always suffice"),
+]
