@@ -13,6 +13,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: book test serve lab lesson classroom bench test-repeat test-launch clean
 
 book: .venv/ready

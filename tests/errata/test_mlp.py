@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import lessons
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from recbyhand.data import Field, planted
+from recbyhand.data import Field, ctr, planted
 from recbyhand.data.truth import expected_auc
 from recbyhand.layers import FeatureEmbedding
-from recbyhand.metrics import auc
-from recbyhand.models import FeatureMLP, MatrixFactorization, als
+from recbyhand.metrics import auc, paired_difference, predict, verdict
+from recbyhand.models import ConcatMLP, FeatureMLP, MatrixFactorization, als
+from recbyhand.training import fit, seed
 from tests.factories import make_batch, make_schema
 
 # Matrix factorisation ----------------------------------------------------------------------------------
@@ -29,7 +33,9 @@ def test_c09_a_gradient_step_is_no_als_step(lr):
     torch.manual_seed(0)
     R, reg = torch.randn(6, 5, dtype=torch.float64), 0.5
     user, item = torch.cartesian_prod(torch.arange(6), torch.arange(5)).T
-    f = als(item, user, R.flatten(), dim=2, reg=reg, sweeps=3, biases=False)  # sides changed: users solved last
+    f = als(
+        item, user, R.flatten(), dim=2, reg=reg, sweeps=3, biases=False
+    )  # sides changed: users solved last
     assert torch.allclose(f.item, closed_form(R, f.user, reg))
 
     U, V = (torch.randn(n, 2, dtype=torch.float64, requires_grad=True) for n in (6, 5))
@@ -84,6 +90,78 @@ def test_c10_item_based_filtering_is_dated_by_its_paper():
     bib = (lessons.ROOT / "book" / "references.bib").read_text(encoding="utf8")
     entry = bib[bib.index("{" + claim[2] + ",") :]
     assert re.search(r"year = \{(\d{4})\}", entry)[1] == claim[1]
+
+
+# From dot product to MLP (C01 to C07 are held by tests/models/test_errata_mlp.py) -----------------------
+
+
+def false_claims(rule, trials=60) -> float:
+    """C11: how often a rule calls one of two equally good scores better. Users differ in how easy they are."""
+    rng = np.random.default_rng(0)
+    claims = 0
+    for _ in range(trials):
+        user = np.repeat(np.arange(150), 10)
+        z = rng.normal(0, 1.5, len(user))
+        label = (rng.random(len(user)) < 1 / (1 + np.exp(-z))).astype(float)
+        blur = rng.uniform(0.2, 2, 150)[user]  # both know as much, and err on other rows
+        one, other = (z + blur * rng.normal(size=len(user)) for _ in range(2))
+        claims += rule(label, one, other, user) == "better"
+    return claims / trials
+
+
+def larger_number(label, one, other, user) -> str:
+    """The source's kind of claim: one number is larger than another."""
+    return "better" if auc(label, one) > auc(label, other) else "worse"
+
+
+def interval(label, one, other, user) -> str:
+    return verdict(*paired_difference("auc", label, one, other, user)[2:])
+
+
+def test_c11_a_verdict_needs_an_interval():
+    assert false_claims(larger_number) > 0.3
+    assert false_claims(interval) < 0.1
+
+
+def test_c11_concatenation_does_not_beat_the_dot_product_everywhere():
+    """On the lesson's first world, with the lesson's settings and a third of its epochs."""
+    task = ctr(planted("factors"))
+    logits = {}
+    for name, kind, setting in (
+        ("dot product", MatrixFactorization, {"lr": 0.015, "weight_decay": 1.0}),
+        ("concatenation", ConcatMLP, {"lr": 0.015, "weight_decay": 0.3}),
+    ):
+        seed(0)
+        model = kind(task.schema, dim=16)
+        fit(model, task, epochs=7, progress=False, **setting)
+        logits[name] = predict(model, task.test)
+    ends = paired_difference(
+        "auc", task.test.label, logits["concatenation"], logits["dot product"], task.test.user
+    )[2:]
+    assert verdict(*ends) == "worse"
+
+
+def test_the_lessons_settings_are_those_that_won():
+    """What the lesson trains with is what the recorded search chose on validation rows."""
+    cells = lessons.read(lessons.ROOT / "chapters" / "01_mlp" / "dot_product_to_mlp.ipynb").cells
+    (cell,) = (c.source for c in cells if c.cell_type == "code" and "\nchosen = {" in c.source)
+    tree = ast.parse(cell)
+    (value,) = (
+        node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "chosen"
+    )
+    names = {
+        "dot product": "MatrixFactorization",
+        "two towers": "TwoTowerMLP",
+        "concatenation": "ConcatMLP",
+    }
+    trials = pd.read_csv(lessons.ROOT / "benchmarks" / "results" / "dot_or_mlp.csv")
+    trials = trials[trials["stage"] == "choice"]
+    for data, models in ast.literal_eval(value).items():
+        for name, setting in models.items():
+            mine = trials[(trials["data"] == data) & (trials["model"] == names[name])]
+            best = mine.loc[mine["valid_auc"].idxmax()]
+            assert {key: best[key] for key in setting} == setting, f"{name} on {data}"
+            assert len(mine) == 12, "every model has the same number of trials"
 
 
 # Features ----------------------------------------------------------------------------------------------
