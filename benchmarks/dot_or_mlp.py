@@ -1,7 +1,8 @@
 """Dot product, two towers or concatenation? Writes benchmarks/results/dot_or_mlp.csv for the lesson of chapter 1.
 
 The three get the same: twelve settings each, chosen by validation AUC, 20 epochs a run, and numbers of parameters
-within 5 % of each other. The chosen setting is then run from five initial weights, and once with three times the epochs,
+within 5 % of each other. The chosen setting is then run from five initial weights, and once with three times
+the epochs,
 to see whether a network that is still rising would turn the verdict. `python benchmarks/dot_or_mlp.py factors` measures
 one data set only and keeps the other rows.
 """
@@ -28,7 +29,7 @@ SETTINGS = {  # twelve for each model: step size, weight decay, and the activati
     "MatrixFactorization": [
         {"lr": lr, "weight_decay": wd} for lr, wd in itertools.product((0.002, *RATES), (*DECAYS, 3.0))
     ],
-    **dict.fromkeys(
+    **dict.fromkeys(  # noqa: RUF024 - the list is only read
         ("TwoTowerMLP", "ConcatMLP"),
         [
             {"lr": lr, "weight_decay": wd, "activation": activation}
