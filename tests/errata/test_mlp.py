@@ -160,9 +160,7 @@ def test_the_lessons_settings_are_those_that_won():
         for name, setting in models.items():
             mine = trials[(trials["data"] == data) & (trials["model"] == names[name])]
             best = mine.loc[mine["valid_auc"].idxmax()]
-            assert [best[key] for key, _ in zip(("lr", "weight_decay", "activation"), setting)] == list(
-                setting
-            )
+            assert {key: best[key] for key in setting} == setting, f"{name} on {data}"
             assert len(mine) == 12, "every model has the same number of trials"
 
 
