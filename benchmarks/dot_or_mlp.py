@@ -29,7 +29,7 @@ SETTINGS = {  # twelve for each model: step size, weight decay, and the activati
     "MatrixFactorization": [
         {"lr": lr, "weight_decay": wd} for lr, wd in itertools.product((0.002, *RATES), (*DECAYS, 3.0))
     ],
-    **dict.fromkeys(  # noqa: RUF024 - the list is only read
+    **dict.fromkeys(
         ("TwoTowerMLP", "ConcatMLP"),
         [
             {"lr": lr, "weight_decay": wd, "activation": activation}

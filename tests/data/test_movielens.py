@@ -73,7 +73,14 @@ def _pinned(file, raw, part=None):
 @pytest.fixture(autouse=True)
 def nowhere_else(monkeypatch, tmp_path):
     """Own cache, no variable of the machine, and any connection that is not to this machine is an error."""
-    for name in ("RECBYHAND_DATA", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for name in (
+        "RECBYHAND_DATA",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
@@ -333,7 +340,9 @@ def test_web_page_instead_of_zip(tiny, monkeypatch, tmp_path):
 
 
 def test_neither_zip_nor_page(tiny, monkeypatch, tmp_path):
-    assert "not a zip archive: it begins with b'garbage'" in refusal(monkeypatch, tmp_path, zipped(b"garbage"))
+    assert "not a zip archive: it begins with b'garbage'" in refusal(
+        monkeypatch, tmp_path, zipped(b"garbage")
+    )
     assert "not a zip archive" in refusal(monkeypatch, tmp_path, zipped(b""))
 
 
@@ -406,7 +415,9 @@ def expired(tmp_path_factory) -> Path:
     )
     (folder / "index.txt").touch()
     (folder / "serial").write_text("01\n")
-    request = "openssl req -config ca.cnf -new -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=localhost"
+    request = (
+        "openssl req -config ca.cnf -new -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=localhost"
+    )
     sign = "openssl ca -batch -selfsign -config ca.cnf -keyfile key -in request -out cert -notext"
     year = " -startdate 20000101000000Z -enddate 20010101000000Z"
     for command in (request, sign + year):
@@ -440,7 +451,9 @@ def test_file_missing_in_zip(tiny, monkeypatch, tmp_path):
     assert "no file ml-100k/u.item; it has ml-100k/u.data" in text
 
 
-@pytest.mark.parametrize("member", ["../evil", "ml-100k/../../evil", "/evil", "..\\evil", "C:\\evil", "C:evil"])
+@pytest.mark.parametrize(
+    "member", ["../evil", "ml-100k/../../evil", "/evil", "..\\evil", "C:\\evil", "C:evil"]
+)
 def test_path_tricks(tiny, monkeypatch, tmp_path, member):
     # Through `open`, as ZipFile.writestr on some systems tidies the name before it is stored.
     info = zipfile.ZipInfo("x")
@@ -452,7 +465,10 @@ def test_path_tricks(tiny, monkeypatch, tmp_path, member):
 
 
 def test_other_members_stay_packed(tiny, monkeypatch, tmp_path):
-    with serving(zipped(packed(extra=[("ml-100k/mku.sh", b"#!/bin/sh"), ("other/u.data", b"x")]))) as (site, _):
+    with serving(zipped(packed(extra=[("ml-100k/mku.sh", b"#!/bin/sh"), ("other/u.data", b"x")]))) as (
+        site,
+        _,
+    ):
         monkeypatch.setattr(ml, "SITE", site)
         movielens(fallback=False)
     found = sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
@@ -474,13 +490,16 @@ def test_cache_cannot_be_written(tiny, monkeypatch, tmp_path, cause):
             pytest.skip("this user may write everywhere")
         cache.mkdir(mode=0o555)
     else:
+
         def mkdir(self, *_, **__):
             raise OSError(30, "Read-only file system", str(self))
 
         monkeypatch.setattr(Path, "mkdir", mkdir)
     with serving(zipped(packed())) as (site, asked):
         monkeypatch.setattr(ml, "SITE", site)
-        with pytest.raises(DataUnavailable, match=r"Cannot write to .*cache \(.+\)\. Make it writable.*RECBYHAND"):
+        with pytest.raises(
+            DataUnavailable, match=r"Cannot write to .*cache \(.+\)\. Make it writable.*RECBYHAND"
+        ):
             movielens(fallback=False)
     assert asked == []  # found out before anything was downloaded
 
@@ -571,7 +590,8 @@ def test_a_class_on_one_shared_home(tiny, tmp_path):
 
     with serving(slow) as (site, asked):
         students = [
-            context.Process(target=_student, args=(site, tmp_path / "home", barrier, results)) for _ in range(8)
+            context.Process(target=_student, args=(site, tmp_path / "home", barrier, results))
+            for _ in range(8)
         ]
         for student in students:
             student.start()
@@ -599,21 +619,43 @@ RATINGS_CSV, MOVIES_CSV = TINY["ml-latest-small"]["ratings.csv"], TINY["ml-lates
         ("100k", "u.data", DATA[: DATA.rindex(b"\t") - 2], "u.data was cut off in row 3 of 3"),
         ("100k", "u.data", DATA[: DATA.index(b"\n") + 1], "u.data has 1 rows, not 3: it was cut off"),
         ("100k", "u.data", DATA + DATA, "u.data has 6 rows, not 3"),
-        ("100k", "u.data", DATA.replace(b"\t1\t3", b"\t1", 1), "row 2: 3 columns, not 4 ('2\\t1\\t880000001')"),
-        ("100k", "u.data", DATA.replace(b"\t3\t880", b"\tgood\t880"), "row 2: rating is 'good', not a number"),
-        ("100k", "u.data", DATA.replace(b"\t5\t", b"\t4\t"), "u.data has the right rows and columns, but a value"),
+        (
+            "100k",
+            "u.data",
+            DATA.replace(b"\t1\t3", b"\t1", 1),
+            "row 2: 3 columns, not 4 ('2\\t1\\t880000001')",
+        ),
+        (
+            "100k",
+            "u.data",
+            DATA.replace(b"\t3\t880", b"\tgood\t880"),
+            "row 2: rating is 'good', not a number",
+        ),
+        (
+            "100k",
+            "u.data",
+            DATA.replace(b"\t5\t", b"\t4\t"),
+            "u.data has the right rows and columns, but a value",
+        ),
         ("100k", "u.data", DATA.replace(b"\n", b"\r\n"), "line ends were changed"),
         ("100k", "u.item", ITEM.decode("latin-1").encode(), "u.item was saved anew in UTF-8"),
         ("100k", "u.item", b"\xef\xbb\xbf" + ITEM.decode("latin-1").encode(), "byte order mark"),
         ("100k", "u.item", ITEM.replace(b"||http://x", b"|http://x", 1), "row 1: 23 columns, not 24"),
         ("1m", "movies.dat", TINY["ml-1m"]["movies.dat"].replace(b"::", b",", 1), "row 1: 2 columns, not 3"),
         ("latest-small", "movies.csv", MOVIES_CSV.decode().encode("cp1252"), "row 3 is not UTF-8"),
-        ("latest-small", "ratings.csv", RATINGS_CSV.replace(b",timestamp", b""), "lacks the column timestamp"),
+        (
+            "latest-small",
+            "ratings.csv",
+            RATINGS_CSV.replace(b",timestamp", b""),
+            "lacks the column timestamp",
+        ),
         ("latest-small", "ratings.csv", RATINGS_CSV.replace(b"964982703", b""), "row 2: timestamp is ''"),
     ],
 )
 def test_damaged_copy(tiny, monkeypatch, tmp_path, name, file, raw, says):
-    monkeypatch.setenv("RECBYHAND_DATA", str(lay(tmp_path / "data", f"ml-{name}", **{file.replace(".", "_"): raw})))
+    monkeypatch.setenv(
+        "RECBYHAND_DATA", str(lay(tmp_path / "data", f"ml-{name}", **{file.replace(".", "_"): raw}))
+    )
     with serving(zipped(packed(f"ml-{name}"))) as (site, asked):
         monkeypatch.setattr(ml, "SITE", site)
         with pytest.raises(DataDamaged) as caught:
@@ -690,7 +732,9 @@ def test_a_refused_download_falls_back_and_says_why(tiny, monkeypatch, capsys):
 
 # --- the real files -------------------------------------------------------------------------------------
 
-REAL = Path(os.environ.get("RECBYHAND_DATA") or Path(__file__).parents[2].parent / "shared" / "data").absolute()
+REAL = Path(
+    os.environ.get("RECBYHAND_DATA") or Path(__file__).parents[2].parent / "shared" / "data"
+).absolute()
 
 
 def real(name, seconds):

@@ -14,9 +14,7 @@ from .harness import numbers
 
 
 def package(length: int, dim: int, base: float) -> np.ndarray:
-    return (
-        PositionalEncoding(dim, length, base=base)(torch.zeros(1, length, dim))[0].double().numpy()
-    )
+    return PositionalEncoding(dim, length, base=base)(torch.zeros(1, length, dim))[0].double().numpy()
 
 
 def note(visit) -> str:
