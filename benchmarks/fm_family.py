@@ -1,0 +1,121 @@
+"""Seven models of the FM family on equal terms. Writes benchmarks/results/fm_family.csv for the end of chapter 3.
+
+Every model gets the same six settings, chosen by validation AUC, and six epochs a run; the chosen setting is then run
+from three initial weights. All with vectors have numbers of parameters within 20 % of each other. FNN starts from the
+FM that was chosen, of the same seed, whose seconds count as its own. Differences are paired, on the same test rows.
+`python benchmarks/fm_family.py 100k` measures one data set only and keeps the other rows.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+import recbyhand as rbh
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "benchmarks" / "results" / "fm_family.csv"
+DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
+SETTINGS = list(itertools.product((0.005, 0.012, 0.03), (0.01, 1.0)))  # step size, weight decay
+M = rbh.models
+MODELS = {  # FM first: FNN starts from it, and all are compared with it
+    "FM": lambda schema, dim: M.FM(schema, dim=dim),
+    "linear": lambda schema, dim: M.Poly2(schema, pairs=[]),
+    "FeatureMLP": lambda schema, dim: M.FeatureMLP(schema, dim=dim, hidden=(32,)),
+    "Poly2": lambda schema, dim: M.Poly2(schema),
+    "FNN": lambda schema, dim: M.FNN(schema, dim=dim, hidden=(32,)),
+    "NFM": lambda schema, dim: M.NFM(schema, dim=dim, hidden=(32,)),
+    "WideDeep": lambda schema, dim: M.WideDeep(schema, dim=dim, hidden=(32,)),
+    "WideDeep, no crosses": lambda schema, dim: M.WideDeep(schema, dim=dim, hidden=(32,), crosses=[]),
+    "DeepFM": lambda schema, dim: M.DeepFM(schema, dim=dim, hidden=(32,)),
+    "DeepFM, concat": lambda schema, dim: M.DeepFM(schema, dim=dim, hidden=(32,), merge="concat"),
+    "AFM": lambda schema, dim: M.AFM(schema, dim=dim),
+}
+BASELINES = {"popularity": M.Popularity, "user + item mean": M.UserItemMean}
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+class Race:
+    """One data set: trains models on it, and keeps the FM of every seed."""
+
+    def __init__(self, data: str):
+        world = data == "crosses"
+        dataset = rbh.data.planted(data) if world else rbh.data.movielens(data, fallback=False)
+        self.data, self.dim, self.task = data, DATA[data], rbh.data.ctr(dataset)
+        self.ceiling = dataset.truth.ceiling(self.task.test).auc if world else float("nan")
+        self.fm, self.scores = {}, {}  # {seed: (FM, its seconds)}, {seed: its logits on the test rows}
+
+    def run(self, name: str, lr: float, weight_decay: float, seed: int) -> tuple[dict, object]:
+        """One model trained once: its row of the table, and the model."""
+        rbh.seed(seed)
+        model, before = MODELS[name](self.task.schema, self.dim), 0.0
+        if name == "FNN":
+            fm, before = self.fm[seed]
+            model = M.FNN.from_fm(copy.deepcopy(fm), hidden=(32,))
+        begun = time.process_time()
+        how = {"lr": lr, "weight_decay": weight_decay, "seed": seed, "progress": False}
+        log = rbh.fit(model, self.task, epochs=EPOCHS, **how)
+        seconds = time.process_time() - begun
+        row = {"model": name, "lr": lr, "weight_decay": weight_decay, "seed": seed}
+        row["best_epoch"] = int(log.loc[log["best"], "epoch"].iloc[0])
+        row["valid_auc"] = round(log["valid_auc"].max(), 5)
+        row["parameters"] = sum(p.numel() for p in model.parameters())
+        row["cpu_seconds"] = round(before + seconds, 2)
+        row["examples_per_second"] = round(EPOCHS * len(self.task.train) / seconds)
+        return row, model
+
+    def judged(self, row: dict, model) -> dict:
+        """The row with what the test part says, beside the FM of the same seed."""
+        score = rbh.evaluate(model, self.task.test).iloc[0]
+        logits, label, user = (
+            rbh.metrics.predict(model, self.task.test),
+            self.task.test.label,
+            self.task.test.user,
+        )
+        other = self.scores.setdefault(row["seed"], logits)
+        difference, _, low, high = rbh.metrics.paired_difference("auc", label, logits, other, user)
+        found = {"test_auc": score["auc"], "test_auc_se": score["auc_se"], "test_log_loss": score["log_loss"]}
+        found |= {"minus_fm": difference, "low": low, "high": high, "ceiling": self.ceiling}
+        return row | {"chosen": True} | {key: round(float(value), 5) for key, value in found.items()}
+
+    def measure(self, name: str) -> list[dict]:
+        tuned = [self.run(name, *setting, seed=0) for setting in SETTINGS]
+        best = max(tuned, key=lambda found: found[0]["valid_auc"])
+        lr, decay = best[0]["lr"], best[0]["weight_decay"]
+        chosen = [best, *(self.run(name, lr, decay, seed) for seed in range(1, SEEDS))]
+        if name == "FM":
+            self.fm = {row["seed"]: (model, row["cpu_seconds"]) for row, model in chosen}
+        rows = [self.judged(*found) for found in chosen]
+        print(
+            self.data, name, lr, decay, [row["test_auc"] for row in rows], rows[0]["cpu_seconds"], flush=True
+        )
+        return [row | {"chosen": False} for row, _ in tuned if row is not best[0]] + rows
+
+    def table(self) -> pd.DataFrame:
+        rows = [row for name in MODELS for row in self.measure(name)]
+        for name, make in BASELINES.items():
+            rows.append(self.judged({"model": name, "seed": 0, "parameters": 0}, make(self.task)))
+        changed = "+" if git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers") else ""
+        commit = git("rev-parse", "--short", "HEAD") + changed  # a + where the models had other changes
+        return pd.DataFrame([{"data": self.data} | row | {"commit": commit} for row in rows])
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(DATA)
+    kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
+    table = pd.concat([kept[~kept["data"].isin(chosen)], *(Race(data).table() for data in chosen)])
+    table.to_csv(FILE, index=False)
+    print(table[table["chosen"]].groupby(["data", "model"])["test_auc"].agg(["mean", "std"]).round(4))
+
+
+if __name__ == "__main__":
+    main()
