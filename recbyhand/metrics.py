@@ -501,7 +501,7 @@ def _check_examples(examples) -> None:
         raise ValueError("There are no examples to evaluate on.")
 
 
-_STYLE = "padding:.25em .7em;white-space:nowrap;border-bottom:1px solid rgba(127,127,127,.35)"
+_STYLE = "padding:.25em .45em;white-space:nowrap;border-bottom:1px solid rgba(127,127,127,.35)"
 _NAMES = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss"}
 
 
@@ -520,7 +520,7 @@ class Comparison:
         """What the table shows, in one paragraph."""
         name = _NAMES[self.metric]
         best = (
-            f"Outside the noise {self.best} is best." if self.best else "No model is best outside the noise."
+            f"{self.best} is best, outside the noise." if self.best else "No model is best outside the noise."
         )
         return (
             f"{self.rows:,} rows of {self.users:,} users. ± is one standard error. The difference in {name} "
@@ -566,14 +566,13 @@ class Comparison:
                     text += self._bar(name)
                 body += f"<td style='{_STYLE};text-align:right;font-variant-numeric:tabular-nums'>{text}</td>"
             body += "</tr>"
-        caption = html.escape(self.caption())
+        # The caption stands outside the box that scrolls: it wraps, however wide the table is.
         return (
             "<div role='group' aria-label='Comparison of models' tabindex='0' style='overflow-x:auto'>"
-            "<table style='border-collapse:collapse;color:inherit;background:none'>"
-            f"<caption style='caption-side:bottom;text-align:left;padding:.4em .7em;color:inherit'>"
-            f"{caption}</caption>"
+            "<table style='border-collapse:collapse;color:inherit;background:none;font-size:.9em'>"
             f"<thead><tr><th scope='col' style='{_STYLE};text-align:left'>model</th>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>"
+            f"<p style='margin:.4em .45em;font-size:.9em'>{html.escape(self.caption())}</p>"
         )
 
     def _bar(self, name: str) -> str:
