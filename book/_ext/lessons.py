@@ -19,6 +19,7 @@ import platform
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -221,19 +222,27 @@ def with_outputs(path: Path, text: str, record: dict | None) -> str:
 
 def run_all(paths: list[Path]) -> bool:
     """Run what must be run, print a table, write `_build/lessons.csv`; False if a lesson failed."""
-    rows, failed = [], []
-    for path in paths:
-        name = path.resolve().relative_to(ROOT).with_suffix("").as_posix()
+
+    def attempt(path: Path) -> dict:
         try:
-            record = outputs(path)
+            return outputs(path)
         except LessonFailed as error:
-            failed.append(str(error))
-            print(f"  {name:<48} FAILED", flush=True)
-            continue
-        how = "ran" if record["ran"] else "kept"
-        cost = [record[column] for column in COST]
-        print(f"  {name:<44} {cost[0]:>6.1f} s {cost[1]:>6.1f} s of CPU {cost[2]:>6} MB  {how}", flush=True)
-        rows.append((name, *cost))
+            return {"failed": str(error)}
+
+    rows, failed = [], []
+    # A lesson computes on one thread, in a process of its own: so as many at a time as there are cores, up to four.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for path, record in zip(paths, pool.map(attempt, paths)):
+            name = path.resolve().relative_to(ROOT).with_suffix("").as_posix()
+            if "failed" in record:
+                failed.append(record["failed"])
+                print(f"  {name:<48} FAILED", flush=True)
+                continue
+            how, cost = "ran" if record["ran"] else "kept", [record[column] for column in COST]
+            print(
+                f"  {name:<44} {cost[0]:>6.1f} s {cost[1]:>6.1f} s of CPU {cost[2]:>6} MB  {how}", flush=True
+            )
+            rows.append((name, *cost))
     if set(paths) >= set(listed()):
         (ROOT / "_build").mkdir(exist_ok=True)
         with open(ROOT / "_build" / "lessons.csv", "w", newline="", encoding="utf8") as file:
