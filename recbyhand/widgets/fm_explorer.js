@@ -45,13 +45,12 @@ const LAYOUT = `
 .sums td { min-width: 62px; }
 .sums tr.result > * { color: var(--ink); font-weight: 600; }
 .sums td:last-child { border-left: 1px solid var(--line); }
-.scroll { overflow-x: auto; }
 tbody .matrix tr, .matrix tbody tr, .triangle tbody tr { border-top: 0; }`;
 
 export default widget("FM explorer", (ui, model) => {
   const vectors = matrix(ui, "vectors", { label: "vectors v: type, use the arrow keys, or drag a number" });
   const triangle = h("table", { class: "triangle" }), sums = h("table", { class: "sums" });
-  const left = h("div", {}, vectors.node), right = h("div", {}, triangle), below = h("div", { class: "scroll" }, sums);
+  const left = h("div", {}, vectors.node), right = h("div", {}, triangle), below = h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The sum from two squares" }, sums);
   ui.stage.append(h("style", { text: LAYOUT }), h("div", { class: "sides" }, left, right), below);
   ui.controls.append(toggle(ui, "half", { label: "factor ½" }));
 
