@@ -1,0 +1,374 @@
+"""Checks of chapter 4: DIEN."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.quizzes import question, quiz
+
+
+@exercise(
+    "dien-1",
+    "First the gate: what does the attention weight do to it?",
+    "The gate is 0.6 · 0.5 = 0.3. The state keeps 1 - 0.3 of itself and takes 0.3 of the new content.",
+    todo="Replace the `...` by one number.",
+    solved="Right: 0.7 · 0.4 + 0.3 · (-1). A plain GRU would have gone to -0.3.",
+)
+def dien_1(answer):
+    one_of_wrong(
+        answer,
+        [
+            (-0.3, "That is a plain GRU: the attention weight has not touched its gate."),
+            (-0.44, "That is AGRU: the weight has replaced the gate 0.5 instead of scaling it."),
+            (-0.58, "You kept 0.3 and took 0.7. A gate of 0 keeps everything."),
+            (
+                -0.1,
+                "You scaled the new content by the weight. AUGRU scales the gate, on both sides of the mixture.",
+            ),
+            (0.58, "The new content is -1, not +1."),
+            (0.3, "That is the gate. Now mix the old state and the new content with it."),
+            (-0.3 + 0.4, "The old state keeps only 1 - 0.3 of itself."),
+        ],
+        atol=1e-4,
+    )
+    close(
+        answer, -0.02, atol=1e-4, hint="Not yet. Gate first, 0.6 · 0.5; then (1 - gate) · 0.4 + gate · (-1)."
+    )
+
+
+def _attention_inputs(g: torch.Generator) -> tuple:
+    mask = torch.rand(3, 6, generator=g) < 0.6
+    mask[:, 1], mask[0, 4] = True, False
+    h, e = torch.randn(3, 6, 5, generator=g), torch.randn(3, 2, generator=g)
+    return h, e, torch.randn(5, 2, generator=g), mask
+
+
+def _attention(h, e, W, mask):
+    """Row by row, step by step."""
+    a = torch.zeros(mask.shape)
+    for b in range(len(h)):
+        power = {t: math.exp(float(h[b, t] @ W @ e[b])) for t in range(h.shape[1]) if mask[b, t]}
+        for t, p in power.items():
+            a[b, t] = p / sum(power.values())
+    return a
+
+
+def _scores(h, e, W):
+    return torch.einsum("bli,ij,bj->bl", h, W, e)
+
+
+@exercise(
+    "dien-2",
+    "Scores first, (B, L). One `einsum`, or `(h @ W)` times `e[:, None]`, summed over the last axis.",
+    "Before the softmax, set padded scores to -infinity: `masked_fill(~mask, -torch.inf)`.",
+    "The softmax runs over time, `dim=1` of (B, L).",
+    todo="Complete the function `attention(h, e, W, mask)`: it returns weights (B, L).",
+    solved="Right. With this set of steps in the denominator, two candidates get two sets of weights.",
+)
+def dien_2(answer):
+    def unmasked(h, e, W, mask):
+        return _scores(h, e, W).softmax(1)
+
+    function(
+        answer,
+        inputs=_attention_inputs,
+        oracle=_attention,
+        wrong=[
+            (unmasked, "Padded steps have weight, too. Mask the scores before the softmax."),
+            (
+                lambda h, e, W, mask: unmasked(h, e, W, mask) * mask,
+                "You mask after the softmax: the padding has taken its share, and the rows do not sum to 1.",
+            ),
+            (
+                lambda h, e, W, mask: (_scores(h, e, W) * mask).softmax(1),
+                "A score of 0 is a score: exp(0) = 1. Use -infinity for padding.",
+            ),
+            (
+                lambda h, e, W, mask: (_scores(h, e, W) * mask).softmax(1) * mask,
+                "A score of 0 is a score: padded steps still count in the sum below. Use -infinity.",
+            ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W)[..., None].softmax(-1)[..., 0] * mask,
+                "That is the source's bug: each step has a softmax of its own, over one number.",
+            ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).masked_fill(~mask, -torch.inf).softmax(0).nan_to_num(),
+                "Your softmax runs over the batch (dim 0). Time is dim 1.",
+            ),
+            (lambda h, e, W, mask: _scores(h, e, W) * mask, "These are the scores. The softmax is missing."),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).masked_fill(~mask, -torch.inf),
+                "These are the masked scores. The softmax is missing.",
+            ),
+            (
+                lambda h, e, W, mask: mask / mask.sum(1, keepdim=True),
+                "All weights are equal: use h, W and e.",
+            ),
+        ],
+        atol=1e-5,
+    )
+
+
+def _shares(g):
+    g = [float(v) for v in g]
+    return torch.tensor([g[t] * math.prod(1 - v for v in g[t + 1 :]) for t in range(len(g))])
+
+
+def _by(product, own=True):
+    def wrong(g):
+        return torch.stack([(g[t] if own else 1.0) * product(g, t) for t in range(len(g))])
+
+    return wrong
+
+
+@exercise(
+    "dien-3",
+    "Do L = 2 on paper: h₁ = g₁ h̃₁, and h₂ = (1 - g₂) h₁ + g₂ h̃₂. Which factor does h̃₁ have?",
+    "sₜ = gₜ (1 - gₜ₊₁)(1 - gₜ₊₂) ⋯ (1 - g_L): what step t wrote, times what each later step kept.",
+    "A loop over t with `(1 - g[t + 1:]).prod()` will do.",
+    todo="Complete the function `shares(g)`: it returns a tensor of shape (L,).",
+    solved="Right. The shares sum to 1 - ∏(1 - gₜ): what is missing is the share of the first state.",
+)
+def dien_3(answer):
+    function(
+        answer,
+        inputs=lambda g: (torch.rand(6, generator=g) * 0.8 + 0.1,),
+        oracle=_shares,
+        wrong=[
+            (lambda g: g, "These are the gates: what each step wrote. What do later steps leave of it?"),
+            (
+                _by(lambda g, t: (1 - g[t:]).prod()),
+                "Step t does not take from what it writes itself: the product starts at t + 1.",
+            ),
+            (
+                _by(lambda g, t: (1 - g[:t]).prod()),
+                "You multiplied over earlier steps. It is later ones that forget.",
+            ),
+            (
+                _by(lambda g, t: (1 - g[t + 1 :]).prod(), own=False),
+                "The factor gₜ, what step t writes, is missing.",
+            ),
+            (_by(lambda g, t: g[t + 1 :].prod()), "Later steps keep 1 - g of the state, not g."),
+            (
+                lambda g: g / g.sum(),
+                "The gates, made to sum to 1: but an early step is overwritten by later ones.",
+            ),
+            (lambda g: g.softmax(0), "No softmax here: unroll the recurrence."),
+            (
+                _by(lambda g, t: (1 - g).prod() / (1 - g[t])),
+                "You multiplied over all other steps. Only later ones can overwrite step t.",
+            ),
+        ],
+        atol=1e-5,
+    )
+
+
+def _loss_inputs(g: torch.Generator) -> tuple:
+    h, e, other = (torch.randn(4, 5, 3, generator=g) for _ in range(3))
+    count = torch.tensor([5, 1, 3, 0])[torch.randperm(4, generator=g)]
+    return h, e, other, torch.arange(5) < count[:, None]
+
+
+def _log_sigmoid(z: float) -> float:
+    return -math.log1p(math.exp(-z))
+
+
+def _second_loss(h, e, other, mask):
+    terms = [
+        -_log_sigmoid(float(h[b, t] @ e[b, t + 1])) - _log_sigmoid(-float(h[b, t] @ other[b, t + 1]))
+        for b in range(len(h))
+        for t in range(h.shape[1] - 1)
+        if mask[b, t + 1]
+    ]
+    return torch.tensor(sum(terms) / max(len(terms), 1))
+
+
+def _slip(ask=1, keep="after", yes=1.0, no=1.0, mean="questions"):
+    """The loss with one thing wrong."""
+
+    def wrong(h, e, other, mask):
+        n = h.shape[1] - ask
+        s, o = (h[:, :n] * e[:, ask:]).sum(-1), (h[:, :n] * other[:, ask:]).sum(-1)
+        m = {
+            "after": mask[:, ask:],
+            "now": mask[:, :n],
+            "all": torch.ones(mask[:, :n].shape, dtype=torch.bool),
+        }[keep]
+        terms = (-yes * torch.nn.functional.logsigmoid(s) - no * torch.nn.functional.logsigmoid(-o)) * m
+        count = {"questions": m.sum(), "rows": len(h), "places": m.numel(), "none": 1, "twice": 2 * m.sum()}[
+            mean
+        ]
+        return terms.sum() / max(int(count), 1)
+
+    return wrong
+
+
+@exercise(
+    "dien-4",
+    "Shift first: states `h[:, :-1]` are asked about films `e[:, 1:]`. Which of these questions are real?",
+    "A question is real if film t + 1 is: `mask[:, 1:]`.",
+    "-log σ(h·e) - log(1 - σ(h·e')), and 1 - σ(z) = σ(-z). Sum the real ones, divide by their number.",
+    todo="Complete the function `second_loss(h, e, other, mask)`: it returns one number.",
+    solved="Right. With `other` equal to `e` it can never fall below 2 ln 2.",
+)
+def dien_4(answer):
+    function(
+        answer,
+        inputs=_loss_inputs,
+        oracle=_second_loss,
+        wrong=[
+            (_slip(ask=0), "You ask state t about film t, which it has read. Ask it about film t + 1."),
+            (_slip(keep="now"), "You keep a question if film t is real. It takes a real film t + 1."),
+            (_slip(keep="all"), "Padding is asked, too: use the mask."),
+            (_slip(mean="places"), "You divide by all places. Divide by the number of real questions."),
+            (
+                _slip(mean="rows"),
+                "You divide by the number of histories. Divide by the number of real questions.",
+            ),
+            (_slip(mean="none"), "That is the sum; the mean is asked for."),
+            (_slip(mean="twice"), "You divide by 2N: each question has two terms, but counts once."),
+            (_slip(no=0.0), "Only the film that came is in your loss. The random one says what did not."),
+            (_slip(yes=0.0), "Only the random film is in your loss. Where is the one that came?"),
+            (_slip(yes=-1.0, no=-1.0), "The sign: a loss is minus the log of a probability."),
+        ],
+        rtol=1e-3,
+        atol=1e-5,
+    )
+    empty = torch.zeros(2, 4, dtype=torch.bool)
+    zero = torch.zeros(2, 4, 3)
+    function(answer, [(zero, zero, zero, empty)], _second_loss, hint="Without any question the loss is 0.")
+
+
+def _moved_inputs(g: torch.Generator) -> tuple:
+    from recbyhand.layers import AUGRUCell
+
+    cell = AUGRUCell(3, 3)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=g))
+    return cell, torch.randn(2, 3, generator=g), int(torch.randint(2, 6, (1,), generator=g))
+
+
+def _walk(cell, h, steps, weight=1.0, x=0.0):
+    with torch.no_grad():
+        for _ in range(steps):
+            h = cell(torch.full_like(h, x), h, torch.full((len(h),), weight))
+    return h
+
+
+def _moved(cell, h, steps):
+    """By the equations, not by the cell."""
+    with torch.no_grad():
+        now, (b_u, b_r, b_n) = h, cell.ih.bias.chunk(3)
+        for _ in range(steps):
+            u, r, n = cell.hh(now).chunk(3, dim=1)
+            gate, new = torch.sigmoid(u + b_u), torch.tanh(b_n + torch.sigmoid(r + b_r) * n)
+            now = (1 - gate) * now + gate * new
+        return float((now - h).abs().max())
+
+
+@exercise(
+    "dien-5",
+    "A loop: feed the state back in, with `torch.zeros_like(h)` as input and `torch.ones(len(h))` as weight.",
+    "Compare the last state with the FIRST: `(now - h).abs().max()`.",
+    todo="Complete the function `moved(cell, h, steps)`: it returns one number.",
+    solved="Right. A zero input moves a GRU: biases and the state itself go on working. Padding needs a closed gate.",
+)
+def dien_5(answer):
+    def last_step(cell, h, steps):
+        return (_walk(cell, h, steps) - _walk(cell, h, steps - 1)).abs().max()
+
+    function(
+        answer,
+        inputs=_moved_inputs,
+        oracle=_moved,
+        wrong=[
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps, weight=0.0) - h).abs().max(),
+                "With a = 0 that is AUGRU, and nothing moves. AIGRU's gate knows no weight: a = 1.",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, 1) - h).abs().max(),
+                "That is one step. Feed the new state back in, `steps` times.",
+            ),
+            (last_step, "That is what the last step moved. Compare with the state at the beginning."),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps) - h).abs().mean(),
+                "The largest difference, not the mean.",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps) - h).abs().sum(),
+                "The largest difference, not the sum.",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps) - h).max(),
+                "Absolute values first: a state may fall, too.",
+            ),
+            (
+                lambda cell, h, steps: _walk(cell, h, steps),
+                "That is the state. How far is it from the first one?",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps, x=1.0) - h).abs().max(),
+                "The input of padding is zeros, not ones.",
+            ),
+        ],
+        rtol=1e-3,
+        atol=1e-5,
+    )
+
+
+quiz(
+    "dien",
+    [
+        question(
+            "Somebody deals every history in another order. What happens to the logits of DIN, without places?",
+            ("Nothing, but for rounding", True, "Yes: a sum does not know the order of its terms."),
+            ("They become those of DIEN", False, "DIEN is the one that minds the order."),
+            ("The newest film weighs less", False, "DIN does not know which film is newest."),
+            ("The weights must be trained anew", False, "They give the same weights to the same films."),
+        ),
+        question(
+            "An event has attention weight 0. In which form can it still change the state?",
+            ("AIGRU", True, "Yes: it scales the input, and a zero input moves a GRU."),
+            ("AGRU", False, "The weight is the gate there: a gate of 0 keeps the state."),
+            ("AUGRU", False, "0 times any update gate is 0: the state stays."),
+        ),
+        question(
+            "A softmax is taken over an axis of length 1. What do you see in training?",
+            (
+                "A falling loss: everything runs, only attention is off",
+                True,
+                "Yes: all weights are 1, and AUGRU is a GRU.",
+            ),
+            ("A shape error", False, "An axis of length 1 is a fine axis."),
+            ("nan", False, "exp(s) / exp(s) is 1, not nan."),
+            ("Weights that sum to 1 over time", False, "Each weight is 1; over time they sum to L."),
+        ),
+        question(
+            "Why must the second loss ask about the next film, and not about the one just read?",
+            (
+                "The state has read it: recognising it is copying",
+                True,
+                "Yes. And with likes only, constant vectors satisfy the loss.",
+            ),
+            ("The next film has a longer vector", False, "Lengths have nothing to do with it."),
+            ("It would take more memory", False, "The cost is the same."),
+            ("The candidate is the film just read", False, "The candidate is not in the history at all."),
+        ),
+        question(
+            "DIEN beats DIN on your data. Which control should you run before you praise recurrence?",
+            (
+                "DIN that is told the place or age of each event",
+                True,
+                "Yes: recency may be all there is to it.",
+            ),
+            ("DIN with a larger d", False, "A larger bag is still a bag."),
+            ("DIEN with another seed", False, "Worth doing, but it is no control of the claim."),
+            ("Popularity", False, "A baseline to beat, but it says nothing of recurrence."),
+        ),
+    ],
+)

@@ -1,0 +1,113 @@
+"""Wrong answers to the exercises of *DIEN*, and a part of the hint that each must get."""
+
+import torch
+from torch.nn import functional as F
+
+
+def scores(h, e, W):
+    return ((h @ W) * e[:, None]).sum(-1)
+
+
+def masked(h, e, W, mask):
+    return scores(h, e, W).masked_fill(~mask, -torch.inf)
+
+
+def unrolled(g, keep=lambda v: 1 - v, start=1):
+    out = []
+    for t in range(len(g)):
+        s = g[t]
+        for later in g[t + start :]:
+            s = s * keep(later)
+        out.append(s)
+    return torch.stack(out)
+
+
+def forgets_earlier(g):
+    return torch.cat([torch.ones(1), (1 - g).cumprod(0)[:-1]]) * g
+
+
+def bce(came, did_not):
+    yes = F.binary_cross_entropy_with_logits(came, torch.ones_like(came), reduction="none")
+    return yes + F.binary_cross_entropy_with_logits(did_not, torch.zeros_like(did_not), reduction="none")
+
+
+def loss(h, e, other, mask, shift=1, mean=True):
+    n = h.shape[1] - shift
+    kept = mask[:, shift:]
+    terms = bce((h[:, :n] * e[:, shift:]).sum(2)[kept], (h[:, :n] * other[:, shift:]).sum(2)[kept])
+    return terms.mean() if mean else terms.sum()
+
+
+def padding_too(h, e, other, mask):
+    return bce((h[:, :-1] * e[:, 1:]).sum(2), (h[:, :-1] * other[:, 1:]).sum(2)).mean()
+
+
+def came_only(h, e, other, mask):
+    s = (h[:, :-1] * e[:, 1:]).sum(2)[mask[:, 1:]]
+    return F.binary_cross_entropy_with_logits(s, torch.ones_like(s))
+
+
+def per_history(h, e, other, mask):
+    return loss(h, e, other, mask, mean=False) / len(h)
+
+
+def no_question_is_nan(h, e, other, mask):
+    return loss(h, e, other, mask)
+
+
+def steps_of(cell, h, steps, a=1.0):
+    for _ in range(steps):
+        h = cell(torch.zeros_like(h), h, torch.full((len(h),), a))
+    return h
+
+
+WRONG = [
+    ("dien-1", "plain GRU", 0.5 * 0.4 + 0.5 * -1, "plain GRU"),
+    ("dien-1", "AGRU", 0.4 * 0.4 - 0.6, "replaced the gate"),
+    ("dien-1", "gate the other way round", torch.tensor(0.3 * 0.4 - 0.7), "kept 0.3"),
+    ("dien-1", "content scaled", 0.5 * 0.4 + 0.5 * 0.6 * -1, "scaled the new content"),
+    ("dien-1", "gate", 0.3, "That is the gate"),
+    ("dien-2", "no mask", lambda h, e, W, mask: scores(h, e, W).softmax(-1), "Padded steps"),
+    (
+        "dien-2",
+        "mask late",
+        lambda h, e, W, mask: torch.where(mask, scores(h, e, W).softmax(1), 0.0),
+        "after the",
+    ),
+    (
+        "dien-2",
+        "zero scores",
+        lambda h, e, W, mask: torch.where(mask, scores(h, e, W), 0.0).softmax(1),
+        "is a score: exp",
+    ),
+    ("dien-2", "softmax of one", lambda h, e, W, mask: mask.float(), "the source's bug"),
+    ("dien-2", "batch", lambda h, e, W, mask: masked(h, e, W, mask).softmax(0).nan_to_num(0), "dim 0"),
+    (
+        "dien-2",
+        "scores",
+        lambda h, e, W, mask: torch.where(mask, scores(h, e, W), 0.0),
+        "These are the scores",
+    ),
+    ("dien-3", "gates", lambda g: g * 1.0, "what each step wrote"),
+    ("dien-3", "own step", lambda g: unrolled(g, start=0), "starts at t + 1"),
+    ("dien-3", "earlier", forgets_earlier, "over earlier steps"),
+    ("dien-3", "later gates", lambda g: unrolled(g, keep=lambda v: v), "not g."),
+    ("dien-3", "normalised", lambda g: g / g.sum(), "made to sum to 1"),
+    ("dien-3", "no own gate", lambda g: unrolled(g) / g, "The factor"),
+    ("dien-4", "same step", lambda *a: loss(*a, shift=0), "which it has read"),
+    ("dien-4", "padding", padding_too, "Padding is asked"),
+    ("dien-4", "one term", came_only, "Only the film that came"),
+    ("dien-4", "sum", lambda *a: loss(*a, mean=False), "the mean is asked"),
+    ("dien-4", "per history", per_history, "number of histories"),
+    ("dien-4", "nan", no_question_is_nan, "division by 0"),
+    ("dien-5", "gate shut", lambda c, h, n: (steps_of(c, h, n, 0.0) - h).abs().max(), "nothing moves"),
+    ("dien-5", "one step", lambda c, h, n: (steps_of(c, h, 1) - h).abs().max(), "one step"),
+    ("dien-5", "mean", lambda c, h, n: (steps_of(c, h, n) - h).abs().mean(), "not the mean"),
+    ("dien-5", "state", lambda c, h, n: steps_of(c, h, n), "That is the state"),
+    (
+        "dien-5",
+        "last step",
+        lambda c, h, n: (steps_of(c, h, n) - steps_of(c, h, n - 1)).abs().max(),
+        "the last step moved",
+    ),
+]
