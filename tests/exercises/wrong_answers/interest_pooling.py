@@ -1,0 +1,54 @@
+"""Wrong answers to the exercises of "Pooling is blind", and a part of the hint that each must get."""
+
+import torch
+
+V = torch.tensor([[4.0, 0], [2, 2], [0, -5], [7, 7]])
+
+
+def numbers(mask):
+    return mask.float().unsqueeze(-1)
+
+
+def rank(score, descending=True):
+    return torch.argsort(score, descending=descending).tolist()
+
+
+def at_films(mask, values):
+    return torch.where(mask, values, torch.zeros(()))
+
+
+WRONG = [
+    ("pool-1", "sum", V[:3].sum(0), "That is the sum."),
+    ("pool-1", "divided by places", (V[:3].sum(0) / 4).tolist(), "four places"),
+    ("pool-1", "padding in", V.mean(0), "is padding, whatever"),
+    ("pool-1", "padding in the sum only", V.sum(0) / 3, "added four vectors"),
+    ("pool-1", "sum of all", V.sum(0), "sum of all four"),
+    ("pool-2", "no mask", lambda e, mask: e.sum(1) / e.shape[1], "in your mean. Use"),
+    ("pool-2", "places", lambda e, mask: torch.where(mask[..., None], e, 0.0).mean(1), "places, L"),
+    ("pool-2", "sum", lambda e, mask: torch.einsum("bl,bld->bd", mask.float(), e), "That is the sum."),
+    ("pool-2", "unmasked sum", lambda e, mask: e.sum(1) / mask.sum(1, keepdim=True), "still in the sum"),
+    ("pool-2", "wrong axis", lambda e, mask: (numbers(mask) * e).sum(-1), "axis 1"),
+    ("pool-2", "maximum", lambda e, mask: (numbers(mask) * e).max(1).values, "maximum"),
+    ("pool-2", "empty", lambda e, mask: (numbers(mask) * e).sum(1) / numbers(mask).sum(1), "0 by 0"),
+    ("pool-3", "worst first", lambda a, b, c, V: rank(V @ b, descending=False), "the worst"),
+    ("pool-3", "weights of the history", lambda a, b, c, V: rank(V @ a + c), "films meet b"),
+    ("pool-3", "both weights", lambda a, b, c, V: rank(V @ a + V @ b), "is no part of"),
+    ("pool-3", "product", lambda a, b, c, V: rank((V * a * b).sum(1)), "never meet"),
+    ("pool-3", "length", lambda a, b, c, V: rank((V * V).sum(1)), "length"),
+    ("pool-3", "scores", lambda a, b, c, V: V.mv(b), "These are the scores"),
+    ("pool-3", "ranks", lambda a, b, c, V: torch.tensor(rank(V @ b)).argsort(), "rank of each"),
+    ("pool-3", "only the best", lambda a, b, c, V: rank(V @ b)[0], "whole list"),
+    ("pool-4", "sum", lambda e, mask, t, w: at_films(mask, (e * t * w).sum(1)), "belong to the sum"),
+    ("pool-4", "places", lambda e, mask, t, w: at_films(mask, e @ (t * w) / 6), "number of places"),
+    ("pool-4", "padding speaks", lambda e, mask, t, w: (e * t) @ w / mask.sum(), "Padding contributes"),
+    ("pool-4", "no target", lambda e, mask, t, w: at_films(mask, e @ w) / mask.sum(), "target is missing"),
+    ("pool-4", "no weights", lambda e, mask, t, w: at_films(mask, e @ t) / mask.sum(), "w is missing"),
+    ("pool-4", "the score", lambda e, mask, t, w: (e[mask].mean(0) * t) @ w, "score itself"),
+    ("pool-4", "d numbers", lambda e, mask, t, w: numbers(mask) * e * t * w / mask.sum(), "d numbers"),
+    ("pool-5", "proof forgotten", [True, False, False, True, False, True], "head of the proof"),
+    ("pool-5", "exp", [False, True, False, True, False, True], "exp is increasing"),
+    ("pool-5", "difference", [False, False, True, True, False, True], "x - t is linear"),
+    ("pool-5", "absolute difference", [False, False, False, False, False, True], "where it bends"),
+    ("pool-5", "two layers", [False, False, False, True, True, True], "are one linear layer"),
+    ("pool-5", "hidden product", [False, False, False, True, False, False], "Expand"),
+]
