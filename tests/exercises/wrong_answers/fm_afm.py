@@ -1,0 +1,116 @@
+"""Wrong answers to the exercises on attention over pairs, and a part of the hint that each must get."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def scores(e, W, b, h):
+    return torch.einsum("bpt,t->bp", (torch.einsum("bpd,td->bpt", e, W) + b).clamp(min=0), h)
+
+
+def one_weight(e, W, b, h):
+    return F.softmax(F.relu(e.sum(1) @ W.T + b) @ h[:, None], dim=1)
+
+
+def axis_of_one(e, W, b, h):
+    return F.softmax(scores(e, W, b, h).unsqueeze(-1), dim=-1).squeeze(-1)
+
+
+def no_relu(e, W, b, h):
+    return F.softmax((e @ W.T + b) @ h, dim=1)
+
+
+def gradients(model, batch):
+    for value in model.parameters():
+        value.grad = None
+    F.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
+    return dict(model.named_parameters())
+
+
+def only_none(model, batch):
+    return [name for name, value in sorted(gradients(model, batch).items()) if value.grad is None]
+
+
+def only_zeros(model, batch):
+    found = gradients(model, batch)
+    return sorted(n for n, v in found.items() if v.grad is not None and v.grad.abs().max() == 0)
+
+
+def any_zero(model, batch):
+    found = gradients(model, batch)
+    return sorted(n for n, v in found.items() if v.grad is None or (v.grad == 0).any())
+
+
+def living(model, batch):
+    found = gradients(model, batch)
+    return sorted(n for n, v in found.items() if v.grad is not None and v.grad.abs().sum() > 0)
+
+
+def counted(model, batch):
+    return len(gradients(model, batch)) - len(living(model, batch))
+
+
+def softmax_alone(s, c):
+    return torch.softmax(s, 0) * c
+
+
+def diagonal(s, c):
+    a = torch.softmax(s, 0)
+    return (a - a**2) * c
+
+
+def plain_mean(s, c):
+    return torch.softmax(s, 0) * (c - c.sum() / len(c))
+
+
+def no_factor(s, c):
+    return c - torch.softmax(s, 0) @ c
+
+
+def turned(s, c):
+    a = torch.softmax(s, 0)
+    return a * (a @ c - c)
+
+
+def term(a, e, p):
+    return a * (e * p).sum(-1)
+
+
+def normal(x):
+    return x / x.sum()
+
+
+WRONG = [
+    ("afm-1", "no weights", 3 + 1 + 4, "without weights"),
+    ("afm-1", "mean", 8 / 3, "equal weights"),
+    ("afm-1", "not divided", 1 * 3 + 3 * 1 + 2 * 4, "by their sum, 6"),
+    ("afm-1", "scores as weights", math.log(3) + 4 * math.log(2), "scores themselves"),
+    ("afm-1", "pooled", torch.tensor([7 / 6, 7 / 6]), "pooled vector"),
+    ("afm-1", "largest only", 1, "alone"),
+    ("afm-2", "over the batch", lambda *x: F.softmax(scores(*x), dim=0), "over the batch"),
+    ("afm-2", "scores", scores, "These are the scores"),
+    ("afm-2", "no relu", no_relu, "ReLU is missing"),
+    ("afm-2", "no bias", lambda e, W, b, h: F.softmax(F.relu(e @ W.T) @ h, dim=1), "bias b"),
+    ("afm-2", "pooled first", one_weight, "after pooling"),
+    ("afm-2", "axis of size one", axis_of_one, "axis of size 1. Let"),
+    ("afm-2", "sigmoid", lambda *x: torch.sigmoid(scores(*x)), "sigmoid"),
+    ("afm-3", "by the weights", lambda s, c: c.clone(), "one step on"),
+    ("afm-3", "denominator kept", softmax_alone, "denominator"),
+    ("afm-3", "own weight only", diagonal, "all *other* pairs"),
+    ("afm-3", "plain mean", plain_mean, "weighted one"),
+    ("afm-3", "no factor", no_factor, "in front is missing"),
+    ("afm-3", "sign", turned, "sign is wrong"),
+    ("afm-4", "none only", only_none, "tensor of zeros"),
+    ("afm-4", "zeros only", only_zeros, "has None"),
+    ("afm-4", "any entry", any_zero, "*every* entry"),
+    ("afm-4", "living", living, "living ones"),
+    ("afm-4", "count", counted, "their names"),
+    ("afm-5", "variance", lambda a, e, p: normal(term(a, e, p).var(0)), "variance"),
+    ("afm-5", "no share", lambda a, e, p: term(a, e, p).std(0), "Divide by the sum"),
+    ("afm-5", "no weights", lambda a, e, p: normal((e @ p).std(0)), "weights are missing"),
+    ("afm-5", "weights only", lambda a, e, p: normal(a.std(0)), "how the weights vary"),
+    ("afm-5", "mean weight", lambda a, e, p: a.mean(0), "improve on"),
+    ("afm-5", "size", lambda a, e, p: normal(term(a, e, p).abs().mean(0)), "not its size"),
+]
