@@ -1,0 +1,82 @@
+"""Wrong answers to the exercises of *FM feeds a network*, and a part of the hint that each must get."""
+
+import torch
+
+
+def rows(w, v):
+    return [torch.cat([a[None], b]) for a, b in zip(w, v, strict=True)]
+
+
+def loop(A, B, C, make):
+    return len({tuple(make(a, b, c).tolist()) for a in A for b in B for c in C})
+
+
+def pooled(a, b, c):
+    s = a + b + c
+    return (s * s - a * a - b * b - c * c) / 2
+
+
+WRONG = [
+    ("fnn-1", "no base", (5 * 9, 8), "one more number"),
+    ("fnn-1", "vectors only", (5 * 8, 8), "takes the weights w too"),
+    ("fnn-1", "no weights", (1 + 5 * 8, 8), "Each field also brings"),
+    ("fnn-1", "NFM side by side", torch.tensor([46, 40]), "adds the products up"),
+    ("fnn-1", "NFM with all pairs", [46, 80], "products of all 10 pairs"),
+    ("fnn-1", "exchanged", (8, 46), "comes first"),
+    (
+        "fnn-2",
+        "weights first",
+        lambda w0, w, v: torch.cat([w0[None], w, v.reshape(-1)]),
+        "All weights come first",
+    ),
+    ("fnn-2", "no base", lambda w0, w, v: torch.cat(rows(w, v)), "missing in front"),
+    ("fnn-2", "base last", lambda w0, w, v: torch.cat([*rows(w, v), w0[None]]), "at the end"),
+    (
+        "fnn-2",
+        "column by column",
+        lambda w0, w, v: torch.cat([w0[None], torch.stack(rows(w, v), 1).reshape(-1)]),
+        "column by column",
+    ),
+    ("fnn-2", "not flat", lambda w0, w, v: torch.stack(rows(w, v)), "now flatten"),
+    ("fnn-3", "meets itself", lambda f, s, v: f - v * s, "does not meet itself"),
+    ("fnn-3", "vector itself", lambda f, s, v: f - v, "not the vector"),
+    ("fnn-3", "added", lambda f, s, v: f + v * (s - v), "second time"),
+    ("fnn-3", "half", lambda f, s, v: f - v * (s - v) / 2, "No ½ here"),
+    ("fnn-3", "the pairs only", lambda f, s, v: v * s - v**2, "pairs to take away"),
+    ("fnn-3", "summed", lambda f, s, v: torch.sum(f - v * s + v**2), "Keep the vector"),
+    ("fnn-4", "one unit", lambda d: (torch.ones(1, d), torch.zeros(1), torch.ones(1), 0.0), "need a unit"),
+    (
+        "fnn-4",
+        "absolute value",
+        lambda d: (torch.stack([torch.ones(d), -torch.ones(d)]), torch.zeros(2), torch.ones(2), 0.0),
+        "weight -1",
+    ),
+    ("fnn-4", "one for each", lambda d: (torch.eye(d), torch.zeros(d), torch.ones(d), 0.0), "of its own"),
+    (
+        "fnn-4",
+        "large bias",
+        lambda d: (torch.ones(1, d), torch.full((1,), 1e3), torch.ones(1), -1e3),
+        "moves the bend",
+    ),
+    (
+        "fnn-4",
+        "wrong shape",
+        lambda d: (torch.ones(d, 2), torch.zeros(2), torch.ones(2), 0.0),
+        "it takes d =",
+    ),
+    ("fnn-5", "all rows", lambda A, B, C: len(A) * len(B) * len(C), "number of rows"),
+    ("fnn-5", "concatenation", lambda A, B, C: loop(A, B, C, lambda *r: torch.cat(r)), "concatenation tells"),
+    ("fnn-5", "sum", lambda A, B, C: loop(A, B, C, lambda a, b, c: a + b + c), "adding the vectors"),
+    (
+        "fnn-5",
+        "triple product",
+        lambda A, B, C: loop(A, B, C, lambda a, b, c: a * b * c),
+        "product of all three",
+    ),
+    (
+        "fnn-5",
+        "summed over d",
+        lambda A, B, C: loop(A, B, C, lambda *r: pooled(*r).sum()[None]),
+        "summed over d",
+    ),
+]
