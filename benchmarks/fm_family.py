@@ -3,7 +3,7 @@
 Every model gets the same six settings, chosen by validation AUC, and six epochs a run; the chosen setting is then run
 from three initial weights. All with vectors have numbers of parameters within 20 % of each other. FNN starts from the
 FM that was chosen, of the same seed, whose seconds count as its own. Differences are paired, on the same test rows.
-`python benchmarks/fm_family.py 100k` measures one data set only and keeps the other rows.
+`python benchmarks/fm_family.py 100k FNN,AFM` measures these models on this data set only and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -73,6 +73,17 @@ class Race:
         row["examples_per_second"] = round(EPOCHS * len(self.task.train) / seconds)
         return row, model
 
+    def prepare(self, models: list[str]) -> None:
+        """Train the FM of every seed again, at the setting that the file says was chosen."""
+        if "FM" in models:
+            return
+        old = pd.read_csv(FILE)
+        old = old[(old["data"] == self.data) & (old["model"] == "FM") & old["chosen"]]
+        for lr, decay, seed in old[["lr", "weight_decay", "seed"]].itertuples(index=False):
+            row, model = self.run("FM", lr, decay, int(seed))
+            self.fm[int(seed)] = model, row["cpu_seconds"]
+            self.judged(row, model)
+
     def judged(self, row: dict, model) -> dict:
         """The row with what the test part says, beside the FM of the same seed."""
         score = rbh.evaluate(model, self.task.test).iloc[0]
@@ -100,20 +111,34 @@ class Race:
         )
         return [row | {"chosen": False} for row, _ in tuned if row is not best[0]] + rows
 
-    def table(self) -> pd.DataFrame:
-        rows = [row for name in MODELS for row in self.measure(name)]
-        for name, make in BASELINES.items():
-            rows.append(self.judged({"model": name, "seed": 0, "parameters": 0}, make(self.task)))
-        changed = "+" if git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers") else ""
-        commit = git("rev-parse", "--short", "HEAD") + changed  # a + where the models had other changes
-        return pd.DataFrame([{"data": self.data} | row | {"commit": commit} for row in rows])
+    def baselines(self) -> list[dict]:
+        return [
+            self.judged({"model": name, "seed": 0, "parameters": 0}, make(self.task))
+            for name, make in BASELINES.items()
+        ]
+
+
+def keep(data: str, rows: list[dict]) -> None:
+    """Replace what the file knows of these models on this data set: an interrupted run loses one model only."""
+    changed = "+" if git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers") else ""
+    commit = git("rev-parse", "--short", "HEAD") + changed  # a + where the models had other changes
+    new = pd.DataFrame([{"data": data} | row | {"commit": commit} for row in rows])
+    if FILE.exists():
+        old = pd.read_csv(FILE)
+        new = pd.concat([old[(old["data"] != data) | ~old["model"].isin(new["model"])], new])
+    new.to_csv(FILE, index=False)
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(DATA)
-    kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
-    table = pd.concat([kept[~kept["data"].isin(chosen)], *(Race(data).table() for data in chosen)])
-    table.to_csv(FILE, index=False)
+    chosen = sys.argv[1].split(",") if len(sys.argv) > 1 else list(DATA)
+    models = sys.argv[2].split(",") if len(sys.argv) > 2 else list(MODELS)
+    for data in chosen:
+        race = Race(data)
+        race.prepare(models)
+        for name in models:
+            keep(data, race.measure(name))
+        keep(data, race.baselines())
+    table = pd.read_csv(FILE)
     print(table[table["chosen"]].groupby(["data", "model"])["test_auc"].agg(["mean", "std"]).round(4))
 
 
