@@ -266,7 +266,7 @@ quiz(
     "fnn",
     [
         question(
-            "A cross turns round with age: what one group likes in adults, it dislikes in children. Why can no FM say so?",
+            "What a group's adults like, its children dislike: a cross turned round by age. Why can no FM say so?",
             (
                 "A sum of pairs has no difference over three fields",
                 True,
@@ -292,7 +292,7 @@ quiz(
             ("A new FM at every step", False, "The FM is trained once, before."),
         ),
         question(
-            "Somebody compares FNN after 4 epochs of FM and 4 of its own with a network from random start after 4. What is wrong?",
+            "FNN, after 4 epochs of FM and 4 of its own, is compared with a random start after 4. What is wrong?",
             ("One of them was trained for 8 epochs", True, "Yes: give both the same total."),
             ("The network has no FM term", False, "It has the FM's numbers as its input; that is the model."),
             ("FNN must have more layers", False, "Both networks have the same size; that is fair."),
