@@ -1,0 +1,85 @@
+"""Wrong answers to the exercises of "Five ways to attend", and a part of the hint that each must get."""
+
+import math
+
+import torch
+
+LOW = -1e9
+E = torch.tensor([4.0, 1.0, 3.0, math.exp(9)])
+
+
+def lowered(s, mask):
+    return torch.where(mask, s, torch.full_like(s, LOW))
+
+
+def infinite(s, mask):
+    return s.masked_fill(~mask, -math.inf).softmax(dim=-1)
+
+
+def overflowing(s, mask):
+    raised = s.exp() * mask
+    return raised / raised.sum(1, keepdim=True).clamp(min=1e-30)
+
+
+def searched(value, high=12.0, steps=6001):
+    """The s at which value(q, n) is largest."""
+
+    def best(n):
+        s = [high * i / (steps - 1) for i in range(steps)]
+        return max(s, key=lambda x: value(math.exp(x), n))
+
+    return best
+
+
+def m(k, q, n):
+    return k * q / (k * q + n - k)
+
+
+right = searched(lambda q, n: m(2, q, n) - m(1, q, n))
+
+WRONG = [
+    ("attend-1", "no mask", E / E.sum(), "nearly everything"),
+    ("attend-1", "mask after", (E / E.sum() * torch.tensor([1.0, 1, 1, 0])).tolist(), "no longer sums"),
+    ("attend-1", "score zero", [4 / 9, 1 / 9, 3 / 9, 1 / 9], "padding still speaks"),
+    ("attend-1", "score zero, then mask", [4 / 9, 1 / 9, 3 / 9, 0], "still in the sum"),
+    ("attend-1", "exponentials", [4, 1, 3, 0], "are the exponentials"),
+    (
+        "attend-1",
+        "no exponential",
+        [math.log(4) / math.log(12), 0, math.log(3) / math.log(12), 0],
+        "themselves",
+    ),
+    ("attend-1", "three", torch.tensor([4.0, 1, 3]) / 8, "fourth place"),
+    ("attend-2", "no mask", lambda s, mask: torch.softmax(s, dim=-1), "takes part"),
+    ("attend-2", "mask after", lambda s, mask: torch.where(mask, s.softmax(-1), 0.0), "half of it"),
+    ("attend-2", "mask before", lambda s, mask: torch.where(mask, s, 0.0).softmax(-1), "like any other"),
+    ("attend-2", "over the batch", lambda s, mask: lowered(s, mask).softmax(0) * mask, "over the batch"),
+    ("attend-2", "empty history", lambda s, mask: lowered(s, mask).softmax(1), "empty history"),
+    ("attend-2", "nan", infinite, "empty history"),
+    ("attend-2", "overflow", overflowing, "exp(1000)"),
+    ("attend-2", "not divided", lambda s, mask: torch.where(mask, s.exp(), 0.0), "sum over the history"),
+    ("attend-3", "scores", lambda e, w: (e * w).sum(1), "softmax is missing"),
+    ("attend-3", "not divided", lambda e, w: torch.exp(e.mv(w)), "Divide by the sum"),
+    ("attend-3", "sigmoid", lambda e, w: 1 / (1 + torch.exp(-e.mv(w))), "looks at one film"),
+    ("attend-3", "each dimension", lambda e, w: torch.softmax(w * e, dim=0), "in each dimension"),
+    ("attend-3", "equal", lambda e, w: torch.full((len(e),), 1 / len(e)), "Not everything cancels"),
+    ("attend-3", "one film", lambda e, w: e.mv(w)[:, None].softmax(1)[:, 0], "over one film"),
+    ("attend-4", "turned", lambda w, p, q: torch.diag(w) + q[:, None] * p, "rows belong to p"),
+    ("attend-4", "diagonal", lambda w, p, q: torch.eye(4) * w, "(q . t) is missing"),
+    ("attend-4", "outer only", lambda w, p, q: p[:, None] * q, "elementwise part is missing"),
+    ("attend-4", "products on the diagonal", lambda w, p, q: torch.diag(w + p * q), "not only j = k"),
+    ("attend-4", "inner", lambda w, p, q: torch.diag(w) + (p * q).sum(), "one number"),
+    ("attend-4", "every row", lambda w, p, q: w[None] + p[:, None] * q, "every row"),
+    ("attend-4", "multiplied", lambda w, p, q: torch.diag(w) * p[:, None] * q, "multiplied them"),
+    ("attend-5", "ratio", searched(lambda q, n: m(2, q, n) / m(1, q, n)), "m(2) / m(1)"),
+    ("attend-5", "two from three", searched(lambda q, n: m(3, q, n) - m(2, q, n)), "two matches from three"),
+    ("attend-5", "exponential", lambda n: math.exp(right(n)), "logarithm"),
+    ("attend-5", "constant", lambda n: 2.57, "right for n = 20"),
+    ("attend-5", "coarse", lambda n: round(2 * right(n) - 0.5) / 2, "finer"),
+    (
+        "attend-5",
+        "how far",
+        lambda n: m(2, math.exp(right(n)), n) - m(1, math.exp(right(n)), n),
+        "how far apart",
+    ),
+]
