@@ -30,6 +30,7 @@ _HOME = {
     "ActivationCurves": "activation_curves",
     "AttentionHeatmap": "attention_heatmap",
     "FMExplorer": "fm_explorer",
+    "GateExplorer": "gate_explorer",
     "NormExplorer": "norm_explorer",
     "PositionExplorer": "position_explorer",
     "ShapeTrace": "shape_trace",
