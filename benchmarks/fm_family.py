@@ -3,7 +3,7 @@
 Every model gets the same six settings, chosen by validation AUC, and six epochs a run; the chosen setting is then run
 from three initial weights. All with vectors have numbers of parameters within 20 % of each other. FNN starts from the
 FM that was chosen, of the same seed, whose seconds count as its own. Differences are paired, on the same test rows.
-`python benchmarks/fm_family.py 100k FNN,AFM` measures these models on this data set only and keeps the other rows.
+`python benchmarks/fm_family.py 100k FNN AFM` measures these models on this data set only and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -130,9 +130,8 @@ def keep(data: str, rows: list[dict]) -> None:
 
 
 def main() -> None:
-    chosen = sys.argv[1].split(",") if len(sys.argv) > 1 else list(DATA)
-    models = sys.argv[2].split(",") if len(sys.argv) > 2 else list(MODELS)
-    for data in chosen:
+    models = sys.argv[2:] or list(MODELS)
+    for data in sys.argv[1:2] or DATA:
         race = Race(data)
         race.prepare(models)
         for name in models:
