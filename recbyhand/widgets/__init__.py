@@ -32,6 +32,7 @@ _HOME = {
     "FMExplorer": "fm_explorer",
     "GateExplorer": "gate_explorer",
     "NormExplorer": "norm_explorer",
+    "PairAttention": "pair_attention",
     "PositionExplorer": "position_explorer",
     "ShapeTrace": "shape_trace",
     "page": "base",
