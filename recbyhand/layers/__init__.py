@@ -20,6 +20,7 @@ from recbyhand.layers.mlp import MLP, Dropout
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import PositionalEncoding
 from recbyhand.layers.profiles import ItemVectors, UserVectors
+from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
@@ -59,11 +60,13 @@ __all__ = [
     "feature_pairs",
     "full_softmax_loss",
     "get_activation",
+    "gradient_reach",
     "id_embedding",
     "last_state",
     "masked_softmax",
     "negative_sampling_loss",
     "sample_negatives",
     "sampled_softmax_loss",
+    "state_gradient",
     "weighted_sum",
 ]

@@ -31,6 +31,7 @@ _HOME = {
     "AttentionHeatmap": "attention_heatmap",
     "FMExplorer": "fm_explorer",
     "GateExplorer": "gate_explorer",
+    "GradientReach": "gradient_reach",
     "HistoryAttention": "history_attention",
     "NormExplorer": "norm_explorer",
     "PairAttention": "pair_attention",
