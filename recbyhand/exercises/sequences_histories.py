@@ -1,0 +1,371 @@
+"""Checks of chapter 2: histories and recurrence."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.quizzes import question, quiz
+
+Z = 0.5 * 2 + 0.1 - 1 * 0.25 + 0.15  # = 1
+
+
+@exercise(
+    "hist-1",
+    "Four terms go into the tanh: film, state, and two biases.",
+    "0.5 · 2 + 0.1 - 1 · 0.25 + 0.15 = 1, and then the squeeze.",
+    todo="Replace the `...` by one number.",
+    solved="Right: tanh 1.",
+)
+def hist_1(answer):
+    one_of_wrong(
+        answer,
+        [
+            (1.0, "That is what goes into the tanh. Squeeze it."),
+            (math.tanh(1.25), "The state before is missing: it comes with the weight -1."),
+            (math.tanh(1.5), "The weight of the state is -1, not +1."),
+            (math.tanh(0.9), "The first bias, 0.1, is missing."),
+            (math.tanh(0.85), "The second bias, 0.15, is missing."),
+            (math.tanh(0.75), "Both biases are missing."),
+            (1 / (1 + math.exp(-1)), "That is the sigmoid of 1. This cell squeezes with tanh."),
+            (math.tanh(1) + 0.25, "The old state is already inside; nothing is added to the new one."),
+        ],
+        atol=2e-4,
+    )
+    close(answer, math.tanh(Z), atol=2e-4, hint="Not yet. What goes into the tanh is 1.")
+
+
+def _events(g: torch.Generator) -> tuple:
+    n = 12
+    days = torch.randint(1, 9, (n,), generator=g).tolist()
+    films = (torch.randperm(80, generator=g)[:n] + 10).tolist()
+    stars = torch.randint(1, 6, (n,), generator=g).tolist()
+    # Whatever is drawn: a like on the day itself, one after it, and four before it in no order.
+    fixed = [(5, 91, 5), (7, 92, 4), (4, 93, 5), (2, 94, 4), (3, 95, 5), (1, 96, 4), (4, 97, 3)]
+    events = [*zip(days, films, stars, strict=True), *fixed]
+    order = torch.randperm(len(events), generator=g).tolist()
+    seen: set[int] = set()
+    mixed = []
+    for k in order:
+        t, film, s = events[k]
+        # Two likes of one day have no order: keep one, so that there is one right answer.
+        if s >= 4 and t in seen:
+            s = 3
+        seen |= {t} if s >= 4 else set()
+        mixed.append((t, film, s))
+    return mixed, 5, int(torch.randint(2, 7, (1,), generator=g))
+
+
+def _cut(events, now, length, keep=lambda t, now: t < now, stars=4, front=False, newest=False):
+    likes = [film for t, film, s in sorted(events, key=lambda e: e[0]) if keep(t, now) and s >= stars]
+    likes = likes[-length:]
+    if newest:
+        likes = likes[::-1]
+    zeros = [0] * (length - len(likes))
+    return zeros + likes if front else likes + zeros
+
+
+def _history(events, now, length):
+    """One film at a time, the latest first."""
+    left = [e for e in events if e[0] < now and e[2] >= 4]
+    out: list[int] = []
+    while left and len(out) < length:
+        latest = max(left)
+        left.remove(latest)
+        out.insert(0, latest[1])
+    return out + [0] * (length - len(out))
+
+
+def _numbers(answer):
+    """A tensor or an array of numbers is as good as a list."""
+
+    def listed(*args):
+        out = answer(*args)
+        return [int(v) for v in out] if out is not None and out is not ... else out
+
+    return listed if callable(answer) else answer
+
+
+@exercise(
+    "hist-2",
+    "Three steps: sort by time, keep likes strictly before `now`, take the last `length`.",
+    "`sorted(events)` sorts by time first. Strictly: `t < now`. Zeros at the end: `likes + [0] * missing`.",
+    todo="Complete the function `history(events, now, length)`: it returns a list of `length` numbers.",
+)
+def hist_2(answer):
+    few = [([(3, 7, 5), (1, 8, 4), (9, 6, 5)], 5, 4), ([(6, 7, 5)], 5, 3)]
+    draws = [_events(torch.Generator().manual_seed(k)) for k in range(6)] + few
+
+    def unsorted(events, now, length):
+        likes = [film for t, film, s in events if t < now and s >= 4][-length:]
+        return likes + [0] * (length - len(likes))
+
+    def earliest(events, now, length):
+        likes = [film for t, film, s in sorted(events) if t < now and s >= 4][:length]
+        return likes + [0] * (length - len(likes))
+
+    function(
+        _numbers(answer),
+        inputs=draws,
+        oracle=_history,
+        wrong=[
+            (unsorted, "The events come in any order: sort them by time first."),
+            (
+                lambda e, n, k: _cut(e, n, k, keep=lambda t, now: t <= now),
+                "Strictly before: what carries the time `now` itself may be the target, or come after it.",
+            ),
+            (
+                lambda e, n, k: _cut(e, n, k, keep=lambda t, now: True),
+                "Films after `now` are in it: the future. Keep t < now.",
+            ),
+            (
+                lambda e, n, k: _cut(e, n, k, stars=0),
+                "Every film is in it. Only those with at least four stars are likes.",
+            ),
+            (lambda e, n, k: _cut(e, n, k, stars=5), "Four stars are a like, too: at least four."),
+            (earliest, "These are the first likes. A history holds the latest ones."),
+            (lambda e, n, k: _cut(e, n, k, newest=True), "Oldest first: you have the newest in front."),
+            (
+                lambda e, n, k: _cut(e, n, k, front=True),
+                "The zeros stand in front. This book pads at the end.",
+            ),
+            (
+                lambda e, n, k: [v for v in _cut(e, n, k) if v],
+                "A history that is too short must be filled with zeros up to `length`.",
+            ),
+        ],
+    )
+
+
+def _reach(w, v, h):
+    """By the chain rule, step by step."""
+    h = [float(s) for s in h]
+    d = float(w) * (1 - h[0] ** 2)
+    for s in h[1:]:
+        d *= float(v) * (1 - s**2)
+    return d
+
+
+def _weights_and_states(g: torch.Generator) -> tuple:
+    w, v = (torch.rand(2, generator=g) + 0.4).tolist()
+    state, states = torch.tensor(0.0), []
+    for x in torch.randn(5, generator=g):
+        state = torch.tanh(w * x + v * state)
+        states.append(state)
+    return w, v, torch.stack(states)
+
+
+@exercise(
+    "hist-3",
+    "Chain rule: ∂h₁/∂x₁, times ∂h₂/∂h₁, times ∂h₃/∂h₂, and so on to h_L.",
+    "∂h₁/∂x₁ = w (1 - h₁²), and ∂hₜ/∂hₜ₋₁ = v (1 - hₜ²).",
+    "w · v to the power L - 1 · the product of all 1 - hₜ².",
+    todo="Complete the function `reach(w, v, h)`: it returns one number.",
+    solved="Right. Each step multiplies by v (1 - h²), mostly well below 1: the first film is soon out of reach.",
+)
+def hist_3(answer):
+    function(
+        answer,
+        inputs=_weights_and_states,
+        oracle=_reach,
+        wrong=[
+            (
+                lambda w, v, h: w * v ** (len(h) - 1),
+                "The slopes of the tanh are missing: 1 - hₜ² at every step.",
+            ),
+            (
+                lambda w, v, h: w * v ** len(h) * (1 - h**2).prod(),
+                "One v too many: from the first state to the last there are L - 1 steps.",
+            ),
+            (
+                lambda w, v, h: v ** (len(h) - 1) * (1 - h**2).prod(),
+                "The film comes in through w: it is missing.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - h[1:] ** 2).prod(),
+                "The first step has its tanh, too: 1 - h₁² is missing.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - h[:-1] ** 2).prod(),
+                "The last step has its tanh, too: 1 - h_L² is missing.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - h).prod(),
+                "tanh' is 1 - tanh²: square the states.",
+            ),
+            (
+                lambda w, v, h: w * (1 - h[-1] ** 2),
+                "That is the reach of the LAST film. The first has a long way.",
+            ),
+            (lambda w, v, h: w * v * (1 - h**2).prod(), "One v only: each of the L - 1 steps brings one."),
+        ],
+        rtol=1e-3,
+        atol=1e-7,
+    )
+
+
+def _states_and_mask(g: torch.Generator) -> tuple:
+    mask = torch.rand(5, 6, generator=g) < 0.5
+    mask[0], mask[1] = False, torch.tensor([True, True, False, True, False, False])
+    mask[2, 5] = True
+    return torch.randn(5, 6, 3, generator=g), mask
+
+
+def _newest(states, mask):
+    out = torch.zeros(len(states), states.shape[2])
+    for b in range(len(states)):
+        for t in range(states.shape[1]):
+            if mask[b, t]:
+                out[b] = states[b, t]
+    return out
+
+
+@exercise(
+    "hist-4",
+    "Which place is the last True one of a row? The largest index among the True ones.",
+    "`(mask * torch.arange(1, L + 1)).amax(1)` is that place counted from 1, and 0 for a row without any.",
+    "Then `states[torch.arange(B), place - 1]`, and multiply rows without any by 0.",
+    todo="Complete the function `newest(states, mask)`: it returns a tensor of shape (B, d_h).",
+)
+def hist_4(answer):
+    def by_count(states, mask):
+        place = (mask.sum(1) - 1).clamp(min=0)
+        return states[torch.arange(len(mask)), place] * mask.any(1)[:, None]
+
+    def no_zeros(states, mask):
+        place = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1)
+        return states[torch.arange(len(mask)), (place - 1).clamp(min=0)]
+
+    def wraps(states, mask):
+        place = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1)
+        return states[torch.arange(len(mask)), place - 1]
+
+    def first(states, mask):
+        return states[torch.arange(len(mask)), mask.int().argmax(1)] * mask.any(1)[:, None]
+
+    function(
+        answer,
+        inputs=_states_and_mask,
+        oracle=_newest,
+        wrong=[
+            (by_count, "You count the True places. With gaps the last one stands further to the right."),
+            (lambda s, m: s[:, -1], "That is the last column, padding or not. Use the mask."),
+            (
+                lambda s, m: s[:, -1] * m.any(1)[:, None],
+                "That is the last column, padding or not; use the mask there, too.",
+            ),
+            (no_zeros, "A row without any real place should give zeros; yours gives its first state."),
+            (wraps, "A row without any real place should give zeros; yours gives its last state (place -1)."),
+            (first, "That is the first True place. Look for the last one."),
+            (
+                lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
+                "That is the mean of the real states. One of them is asked for, the newest.",
+            ),
+        ],
+    )
+
+
+def _count(d_in, d_h, layers, both):
+    return sum(p.numel() for p in torch.nn.RNN(d_in, d_h, layers, bidirectional=both).parameters())
+
+
+def _rule(second=lambda d_in, d_h, k: k * d_h, biases=2, directions=True):
+    def wrong(d_in, d_h, layers, both):
+        k = 2 if both and directions else 1
+        reads = [d_in] + [second(d_in, d_h, k)] * (layers - 1)
+        return sum(k * (d_h * (r + d_h) + biases * d_h) for r in reads)
+
+    return wrong
+
+
+@exercise(
+    "hist-5",
+    "One layer, one direction: a matrix on the film, a matrix on the state, two biases.",
+    "d_h · (d_in + d_h) + 2 d_h. A direction has all of it again.",
+    "The second layer reads the states of the first: d_h numbers, or 2 d_h if both directions are there.",
+    todo="Complete the function `weights(d_in, d_h, layers, both)`: it returns a whole number.",
+    solved="Right. Note what is absent: the length of the history. The weights are the same at every step.",
+)
+def hist_5(answer):
+    function(
+        answer,
+        inputs=[(12, 6, 1, False), (12, 6, 2, False), (5, 3, 3, True), (4, 7, 1, True), (3, 8, 2, True)],
+        oracle=_count,
+        wrong=[
+            (_rule(biases=1), "Torch has two biases for each layer and direction."),
+            (_rule(biases=0), "The biases are missing, two for each layer and direction."),
+            (
+                _rule(second=lambda d_in, d_h, k: d_in),
+                "The second layer does not read films, but the states of the first.",
+            ),
+            (
+                _rule(second=lambda d_in, d_h, k: d_h),
+                "With both directions, the second layer reads the states of both: 2 d_h numbers.",
+            ),
+            (_rule(directions=False), "Right for one direction. Each direction has weights of its own."),
+            (
+                lambda d_in, d_h, layers, both: _count(d_in, d_h, 1, both),
+                "Right for one layer. The others read states instead of films.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: layers * _count(d_in, d_h, 1, both),
+                "The layers differ: only the first reads films, the others read states.",
+            ),
+        ],
+    )
+
+
+quiz(
+    "histories",
+    [
+        question(
+            "Somebody shuffles overlapping windows and splits them 80 to 20. What is wrong?",
+            (
+                "The target of a test window stands in the history of a training window",
+                True,
+                "Yes: a look-up finds the answer without learning anything.",
+            ),
+            (
+                "Nothing, since each window has its own target",
+                False,
+                "Its target is in other windows' histories.",
+            ),
+            ("The test set is too small", False, "Its size is not the trouble."),
+            ("Windows must not overlap", False, "They may, if the split comes first and goes by time."),
+        ),
+        question(
+            "Two likes carry the same second. What should the history of one of them hold?",
+            (
+                "Not the other: nobody knows which came first",
+                True,
+                "Yes: tied events stay out of each other's history.",
+            ),
+            ("The other, since it is a like", False, "It may have come after."),
+            ("Whichever stands first in the file", False, "The order of a file is no order of time."),
+        ),
+        question(
+            "`nn.RNN` with two layers and one direction, batch_first: which is true?",
+            (
+                "hn has shape (2, B, d_h), and hn[-1] equals outputs[:, -1]",
+                True,
+                "Yes: hn is layer by layer.",
+            ),
+            ("hn has shape (1, B, d_h)", False, "One entry for each layer and direction: two here."),
+            ("hn[0] equals outputs[:, -1]", False, "hn[0] is the first layer; outputs has the last."),
+            ("hn equals outputs", False, "outputs has every step of one layer, hn one step of every layer."),
+        ),
+        question(
+            "Histories are padded with zeros at the end, and somebody reads `hn`. What happens?",
+            (
+                "Scores depend on how long the longest history of the batch is",
+                True,
+                "Yes: every padded step moves the state once more.",
+            ),
+            ("Nothing: zeros add nothing", False, "Biases and the state itself go on working."),
+            ("An error", False, "Everything runs; that is the trouble."),
+            ("The last film counts twice", False, "It fades, rather."),
+        ),
+    ],
+)

@@ -1,0 +1,91 @@
+"""Wrong answers to the exercises of *Histories and recurrence*, and a part of the hint that each must get."""
+
+import math
+
+import torch
+
+
+def cut(keep, likes=4, sort=True, last=True, front=False):
+    def history(events, now, length):
+        rows = sorted(events, key=lambda e: e[0]) if sort else events
+        films = [f for t, f, s in rows if keep(t, now) and s >= likes]
+        films = films[-length:] if last else films[:length]
+        zeros = [0] * (length - len(films))
+        return torch.tensor(zeros + films if front else films + zeros)
+
+    return history
+
+
+def before(t, now):
+    return t < now
+
+
+def chain(w, v, h, steps=None, slopes=None):
+    out = w * v ** (len(h) - 1 if steps is None else steps)
+    for s in h if slopes is None else slopes:
+        out = out * (1 - s * s)
+    return out
+
+
+def at(place):
+    def newest(states, mask):
+        return torch.stack([states[b, place(m)] for b, m in enumerate(mask)]) * mask.any(1, keepdim=True)
+
+    return newest
+
+
+def last_true(m):
+    return int(m.nonzero()[-1]) if m.any() else 0
+
+
+def rule(second, biases=2, directions=2):
+    def weights(d_in, d_h, layers, both):
+        k = directions if both else 1
+        total = 0
+        for layer in range(layers):
+            reads = d_in if layer == 0 else second(d_in, d_h, k)
+            total += k * d_h * (reads + d_h + biases)
+        return total
+
+    return weights
+
+
+WRONG = [
+    ("hist-1", "not squeezed", 1, "into the tanh"),
+    ("hist-1", "no state", math.tanh(0.5 * 2 + 0.25), "The state before"),
+    ("hist-1", "sign of the state", torch.tanh(torch.tensor(1.5)), "not +1"),
+    ("hist-1", "one bias", math.tanh(0.85), "second bias"),
+    ("hist-1", "sigmoid", torch.sigmoid(torch.tensor(1.0)), "sigmoid"),
+    ("hist-2", "not sorted", cut(before, sort=False), "any order"),
+    ("hist-2", "ties", cut(lambda t, now: t <= now), "Strictly before"),
+    ("hist-2", "future", cut(lambda t, now: True), "the future"),
+    ("hist-2", "all films", cut(before, likes=1), "Every film"),
+    ("hist-2", "five stars only", cut(before, likes=5), "Four stars"),
+    ("hist-2", "earliest", cut(before, last=False), "first likes"),
+    ("hist-2", "padded in front", cut(before, front=True), "in front. This"),
+    ("hist-3", "no slopes", lambda w, v, h: chain(w, v, h, slopes=[]), "slopes of the tanh"),
+    ("hist-3", "a step too many", lambda w, v, h: chain(w, v, h, steps=len(h)), "One v too many"),
+    ("hist-3", "no w", lambda w, v, h: chain(1.0, v, h), "through w"),
+    ("hist-3", "first slope", lambda w, v, h: chain(w, v, h, slopes=h[1:]), "The first step has"),
+    ("hist-3", "last film", lambda w, v, h: w * (1 - h[-1].square()), "the LAST film"),
+    ("hist-4", "count", at(lambda m: max(int(m.sum()) - 1, 0)), "You count"),
+    ("hist-4", "last column", lambda s, m: s[:, -1, :], "padding or not. Use"),
+    ("hist-4", "first", at(lambda m: int(m.nonzero()[0]) if m.any() else 0), "the first True"),
+    (
+        "hist-4",
+        "mean",
+        lambda s, m: torch.nan_to_num((s * m[:, :, None]).sum(1) / m.sum(1)[:, None]),
+        "the mean",
+    ),
+    (
+        "hist-4",
+        "no zeros",
+        lambda s, m: torch.stack([s[b, last_true(row)] for b, row in enumerate(m)]),
+        "gives its first state",
+    ),
+    ("hist-5", "one bias", rule(lambda d, h, k: k * h, biases=1), "Torch has two"),
+    ("hist-5", "films again", rule(lambda d, h, k: d), "does not read films"),
+    ("hist-5", "one direction's states", rule(lambda d, h, k: h), "the states of both"),
+    ("hist-5", "one direction", rule(lambda d, h, k: h, directions=1), "Right for one direction"),
+    ("hist-5", "one layer", lambda d, h, n, both: rule(None)(d, h, 1, both), "Right for one layer"),
+]
