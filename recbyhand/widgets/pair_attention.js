@@ -171,7 +171,7 @@ export default widget("Pair attention", (ui, model) => {
       }
       pairs.forEach((_, p) => marks[p] && nodes.push(s("path", { // not by colour alone
         d: `M${left + arc(p).rx - 6},${arc(p).y}l6,-6 6,6 -6,6z`, fill: "var(--c3)", stroke: "var(--back)" })));
-      nodes.push(s("text", { class: "strong", x: left + arc(pair).rx + 12, y: arc(pair).y + 4, text: fmt(weights[pair], 2) }));
+      nodes.push(s("text", { class: "strong", x: left + arc(pair).rx + 12, y: arc(pair).y + 4, text: fmt(weights[pair], 2), style: "paint-order:stroke;stroke:var(--back);stroke-width:4px" }));
       const sums = totals(weights.map(Math.abs), F), most = Math.max(...sums) || 1;
       order.forEach((f, k) => nodes.push(s("circle", { cx: left, cy: Y(k), r: 3 + 5 * Math.sqrt(sums[f] / most), fill: "var(--ink)" }),
         s("text", { class: chosen.includes(f) ? "strong" : "", x: left - 13, y: Y(k) + 4, "text-anchor": "end", text: cut(names[f], room) })));

@@ -8,11 +8,11 @@ from ..harness import Case
 
 
 def largest() -> PairAttention:
-    scores = np.random.default_rng(0).normal(0, 2, (12, 190))
+    scores = np.random.default_rng(0).normal(0, 2, (12, 66))
     weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     return PairAttention(
         weights,
-        fields=[f"field {i} with a name" for i in range(20)],
+        fields=[f"field {i} with a name" for i in range(12)],
         examples=[f"user {n}" for n in range(12)],
         marked=[("field 2 with a name", "field 5 with a name")],
     )
