@@ -1,0 +1,73 @@
+"""Wrong answers to the exercises of *From ReLU to Dice*, and a part of the hint that each must get."""
+
+import torch
+from torch import sigmoid
+
+
+def gate(s, mean, var, eps):
+    return sigmoid((s - mean) / (var + eps) ** 0.5)
+
+
+def dice(s, alpha, mean, var, eps):
+    p = gate(s, mean, var, eps)
+    return s * (alpha + (1 - alpha) * p)
+
+
+def gate_held(s, alpha, mean, var):
+    return alpha + (1 - alpha) * gate(s, mean, var, 0)
+
+
+def slope(s, alpha, mean, var, inner=None, gain=True, outer=True):
+    p = gate(s, mean, var, 0)
+    inner = 1 / var.sqrt() if inner is None else inner(var)
+    moved = p * (1 - p) * inner * ((1 - alpha) if gain else 1)
+    return gate_held(s, alpha, mean, var) + (s * moved if outer else moved)
+
+
+def running(batches, momentum=0.1, keep=0.9, var=torch.var, start=1.0):
+    m, v = 0.0, start
+    for batch in batches:
+        m, v = keep * m + (1 - keep) * batch.mean(), keep * v + (1 - keep) * var(batch)
+    return torch.tensor([m, v])
+
+
+def means(batches, momentum=0.1):
+    return [torch.stack([f(b) for b in batches]).mean() for f in (torch.mean, torch.var)]
+
+
+WRONG = [
+    ("dice-1", "prelu", [-1, 4], "snaps"),
+    ("dice-1", "no second channel", [-2 * 0.269, 4 * 0.731], "is missing"),
+    ("dice-1", "swapped", [-2 * 0.731 - 0.269, 4 * 0.269 + 2 * 0.731], "swapped"),
+    ("dice-1", "by the variance", dice(torch.tensor([-2.0, 4]), 0.5, 1, 81, 0), "Divide by its root"),
+    ("dice-1", "not standardised", dice(torch.tensor([-2.0, 4]), 0.5, 0, 1, 0), "Standardise first"),
+    ("dice-1", "n - 1", dice(torch.tensor([-2.0, 4]), 0.5, 1, 12, 0), "n - 1"),
+    ("dice-1", "gates", [0.269, 0.731], "Put them into"),
+    ("dice-2", "no statistics", lambda s, a, m, v, e: dice(s, a, 0, 1, 0), "ignores the statistics"),
+    ("dice-2", "not centred", lambda s, a, m, v, e: dice(s, a, 0, v, e), "mean away first"),
+    ("dice-2", "by the variance", lambda s, a, m, v, e: dice(s, a, m, (v + e) ** 2, 0), "root of var"),
+    ("dice-2", "eps outside", lambda s, a, m, v, e: dice(s, a, m, (v**0.5 + e) ** 2, 0), "under the root"),
+    ("dice-2", "no second channel", lambda s, a, m, v, e: dice(s, 0 * a, m, v, e), "channel below"),
+    ("dice-2", "gate only", lambda s, a, m, v, e: gate(s, m, v, e), "still to come"),
+    ("dice-2", "prelu", lambda s, a, m, v, e: s.clamp(min=0) + a * s.clamp(max=0), "That is PReLU"),
+    ("dice-3", "gate held", gate_held, "holds the gate fixed"),
+    ("dice-3", "no chain rule", lambda *a: slope(*a, inner=torch.ones_like), "chain rule"),
+    ("dice-3", "variance", lambda *a: slope(*a, inner=lambda v: 1 / v), "not 1/var"),
+    ("dice-3", "no gain", lambda *a: slope(*a, gain=False), "factor 1 - α"),
+    ("dice-3", "no s", lambda *a: slope(*a, outer=False), "factor s"),
+    (
+        "dice-4",
+        "biased",
+        lambda b, momentum=0.1: running(b, var=lambda x: x.var(unbiased=False)),
+        "is asked for",
+    ),
+    ("dice-4", "turned", lambda b, momentum=0.1: running(b, keep=0.1), "nine tenths of the way"),
+    ("dice-4", "starts at 0", lambda b, momentum=0.1: running(b, start=0.0), "starts at 1"),
+    ("dice-4", "deviations", lambda b, momentum=0.1: running(b, var=torch.std), "standard deviations"),
+    ("dice-4", "plain mean", means, "plain average"),
+    ("dice-5", "sign", lambda w, x: (w @ x.T).max(1).values, "The sign"),
+    ("dice-5", "worst row", lambda w, x: -(w @ x.T).min(1).values, "worst row"),
+    ("dice-5", "mean", lambda w, x: -(w @ x.T).mean(1), "On average"),
+    ("dice-5", "one number", lambda w, x: -(w @ x.T).max(), "One number"),
+    ("dice-5", "over units", lambda w, x: -(w @ x.T).max(0).values, "over units"),
+]
