@@ -16,8 +16,12 @@ def state_gradient(cell: nn.Module, x: Tensor) -> Tensor:
     `cell` is an `RNNCell`, `GRUCell` or `LSTMCell`, started from zeros; x (B, T, d_in) -> (T,), the Frobenius norm
     of the (d_h, d_in) Jacobian, averaged over the B sequences; unit: change of state per change of input.
     The decay (or growth) with k is the vanishing (or exploding) gradient of Bengio, Simard and Frasconi 1994,
-    doi:10.1109/72.279181.
+    doi:10.1109/72.279181. Any other cell raises `TypeError`.
     """
+    if not isinstance(cell, tuple(CELLS.values())):
+        raise TypeError(
+            f"pass an RNNCell, GRUCell or LSTMCell of recbyhand.layers, not {type(cell).__name__}"
+        )
     B, T, d_in = x.shape
     d_h = cell.hh.in_features
     # One copy of each sequence per unit of the state: a single backward pass then gives all rows of the Jacobian.

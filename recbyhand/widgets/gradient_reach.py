@@ -27,7 +27,7 @@ class GradientReach(Widget):
     Computed in Python by autograd through `RNNCell`, `GRUCell` and `LSTMCell` (`recbyhand.layers.gradient_reach`):
     for each of `scales`, the factor of the recurrent weights' orthogonal blocks, and each of `keeps`, the bias of
     the gate that keeps the state (z of the GRU, f of the LSTM). The browser chooses among these curves.
-    Unknown cells and wrong shapes raise `traitlets.TraitError`.
+    Unknown names and wrong shapes raise `traitlets.TraitError`; a cell of another kind raises `TypeError`.
     """
 
     label = "Gradient reach"

@@ -144,5 +144,5 @@ def test_python_side():
     cell, x = GRUCell(3, 4), torch.randn(2, 6, 3)
     own = GradientReach.of({"a cell of one's own": cell}, x)
     np.testing.assert_allclose(own.reach[0, 0, 0], state_gradient(cell, x), rtol=1e-6)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="not AUGRUCell"):
         GradientReach.of({"no cell of these": AUGRUCell(3, 4)}, x)
