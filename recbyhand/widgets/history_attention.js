@@ -54,7 +54,7 @@ export default widget("History attention", (ui, model) => {
   below.append(board);
   ui.stage.append(h("style", { text: LAYOUT }), map, points, below);
 
-  const size = () => floats(get("scores")).shape;
+  const size = () => get("scores").shape;
   const list = (trait, word, axis) => () => Array.from({ length: size()[axis] || 0 }, (_, i) => [i, get(trait)[i] || `${word} ${i + 1}`]);
   ui.row.append(toggle(ui, "normalise", { label: "normalised (softmax)" }), toggle(ui, "sort", { label: "largest first" }));
   const [formBox, targetBox] = [select(ui, "form", { label: "form of attention", follow: ["forms", "scores"], options: list("forms", "form", 0) }),
@@ -76,7 +76,7 @@ export default widget("History attention", (ui, model) => {
     return fits;
   };
 
-  let view = null;
+  let view = null, tallied = [], means = []; // the agreements of all forms, kept until what they rest on changes
   const eventAt = (e) => {
     const row = view ? Math.floor((e.clientY - map.getBoundingClientRect().top) / view.step) : -1;
     return view?.order[row] ?? null;
@@ -138,11 +138,15 @@ export default widget("History attention", (ui, model) => {
     points.replaceChildren(legend([["weight", "c1", "box"], ...(low < 0 ? [["below zero", "c2", "box"]] : []), ...(known ? [["◆ relevant event", "c3", "box"]] : [])]));
 
     // How each form agrees with what is relevant, over all targets.
-    const means = Array.from({ length: known ? forms : 0 }, (_, f) =>
-      meanAgreement(Array.from({ length: targets }, (_, t) => agreement(weightsOf(row(f, t), real, normalise), real, marksOf(t)))));
+    const rests = [get("scores"), get("mask"), get("relevant"), normalise];
+    if (rests.some((value, i) => value !== tallied[i])) {
+      tallied = rests;
+      means = Array.from({ length: known ? forms : 0 }, (_, f) =>
+        meanAgreement(Array.from({ length: targets }, (_, t) => agreement(weightsOf(row(f, t), real, normalise), real, marksOf(t)))));
+    }
     below.hidden = !means[0];
     if (means[0]) {
-      const asked = Array.from({ length: targets }, (_, t) => agreement(weights, real, marksOf(t))).filter(Boolean).length;
+      const asked = Array.from({ length: targets }, (_, t) => marksOf(t).some((m, i) => m > 0 && real[i])).filter(Boolean).length;
       const value = (x) => (Number.isNaN(x) ? "–" : fmt(x, 2)), chance = means[0][3];
       board = table(`agreement with the relevant events, mean of ${asked} target${asked === 1 ? "" : "s"} that ${asked === 1 ? "has" : "have"} any`,
         ["form", "share", "top 1", "top k"],

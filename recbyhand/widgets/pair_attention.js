@@ -52,7 +52,7 @@ export default widget("Pair attention", (ui, model) => {
   const scale = h("span", {}, low, bar, high), points = legend([["marked pair", "c3", "box"]]);
   ui.stage.append(h("style", { text: LAYOUT }), map, h("div", { class: "key" }, scale, points));
 
-  const shape = () => floats(get("weights")).shape;
+  const shape = () => get("weights").shape;
   const which = select(ui, "example", { label: "example", follow: ["weights", "examples"], options: () => {
     const all = Array.from({ length: shape()[0] || 0 }, (_, n) => [n, get("examples")[n] || `example ${n + 1}`]);
     return all.length > 1 ? [...all, [-1, `mean of all ${all.length}`]] : all;
