@@ -18,7 +18,7 @@ export function powers(values) {
 
 const raise = (n) => [...String(n)].map((d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d])).join("");
 /** Two digits: 0.38, 2.4 × 10⁻⁴. */
-const few = (v) => (v === 0 || (v >= 0.01 && v < 100) ? fmt(v, v < 1 ? 3 : 2) : v.toExponential(1).replace(/e\+?(.*)/, (_, n) => ` × 10${raise(n)}`));
+const few = (v) => (v === 0 || (v >= 0.01 && v < 100) ? fmt(v, v < 1 ? 3 : 2) : v.toExponential(1).replace(/e\+?(.*)/, (_, n) => `\u00a0×\u00a010${raise(n)}`));
 
 export default widget("Gradient reach", (ui, model) => {
   const get = (name) => model.get(name), names = get("cells"), reach = () => floats(get("reach"));
@@ -53,7 +53,7 @@ export default widget("Gradient reach", (ui, model) => {
     values = names.map((_, i) => curve(all, i, keep, scale, relative));
     const every = names.flatMap((_, i) => Array.from({ length: K * S }, (_, j) => curve(all, i, Math.floor(j / S), j % S, relative)).flat());
     axes = chart.frame({ width: ui.width, height: ui.width < 500 ? 250 : 300, x: [0, Math.max(1, T - 1)], y: powers(every), left: 44, xlabel: "steps back, k",
-      title: relative ? "effect on the last state, relative to k = 0" : "effect on the last state: ‖∂h_T / ∂x_{T−k}‖" });
+      title: relative ? "effect on the last state, relative to k = 0" : "effect on the last state: ‖∂h(T) / ∂x(T − k)‖" });
     for (const text of chart.svg.querySelectorAll("g:first-child text[text-anchor=end]")) { // the axis holds powers of ten
       if (/^−?\d+$/.test(text.textContent)) text.textContent = `10${raise(text.textContent.replace("−", "-"))}`;
     }

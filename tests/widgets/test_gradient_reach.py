@@ -98,7 +98,7 @@ def test_each_control(open_page):
             assert value(part) == pytest.approx(float(expected), rel=0.06)
 
     def value(text: str) -> float:
-        plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace(" × 10", "e")
+        plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace("\u00a0×\u00a010", "e")
         return numbers(plain)[0]
 
     check()
