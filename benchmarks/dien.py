@@ -1,8 +1,8 @@
 """What each part of DIEN buys. Writes benchmarks/results/dien.csv for the lesson *DIEN*.
 
-Where interests drift (`planted("drift")`, 500 users) and on MovieLens 100K. DIEN and its rivals choose their step
-size by validation AUC from the same three; the variants of DIEN take over DIEN's. Then all run from three initial
-weights.
+Where interests drift (`planted("drift")`, 500 users) and on MovieLens 100K, DIEN and its rivals choose their step size
+by validation AUC from the same three; the variants of DIEN take over DIEN's. Then all run from three initial weights.
+The forms of the gate run with one step size where the state is small (d = 4), and where interests do not drift.
 `python benchmarks/dien.py drift` measures one data set only and keeps the other rows.
 """
 
@@ -25,10 +25,13 @@ from recbyhand.models import DIEN, DIN
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "benchmarks" / "results" / "dien.csv"
-DATA = {  # {data set: epochs, batch size, step sizes}
-    "drift": (5, 512, (0.005, 0.01, 0.02)),
-    "100k": (3, 1024, (0.001, 0.002, 0.005)),
+DATA = {  # {data set: epochs, batch size, step sizes, d}
+    "drift": (5, 512, (0.005, 0.01, 0.02), 16),
+    "drift, d = 4": (5, 512, (0.02,), 4),
+    "interests": (5, 512, (0.02,), 16),
+    "100k": (3, 1024, (0.001, 0.002, 0.005), 16),
 }
+FORMS = ("DIEN", "AIGRU", "AGRU", "weights of 1")  # all that is run where there is one step size only
 SEEDS = 3
 
 
@@ -96,10 +99,10 @@ def git(*words: str) -> str:
 
 def run(data: str, task, name: str, lr: float, seed: int) -> dict[str, object]:
     """One model trained once: a row of the table."""
-    epochs, batch_size, _ = DATA[data]
+    epochs, batch_size, _, dim = DATA[data]
     begun = time.process_time()
     rbh.seed(seed)
-    model = (TUNED | VARIANTS)[name](task.schema, dim=16)
+    model = (TUNED | VARIANTS)[name](task.schema, dim=dim)
     if name == BORROWED:
         model.item.load_state_dict(TEACHERS[lr, seed])
     log = rbh.fit(model, task, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, progress=False)
@@ -120,19 +123,26 @@ def run(data: str, task, name: str, lr: float, seed: int) -> dict[str, object]:
     return row
 
 
+def world_of(data: str):
+    if data == "100k":
+        return rbh.data.movielens(data, fallback=False)
+    return rbh.data.planted(data.split(",")[0], users=500)
+
+
 def measure(data: str) -> pd.DataFrame:
-    dataset = (
-        rbh.data.planted(data, users=500) if data == "drift" else rbh.data.movielens(data, fallback=False)
-    )
-    task, rows, chosen = rbh.data.ctr(dataset), [], {}
-    for name in TUNED:
-        tuned = [run(data, task, name, lr, seed=0) for lr in DATA[data][2]]
+    task, rates, rows, chosen = rbh.data.ctr(world_of(data)), DATA[data][2], [], {}
+    for name in TUNED if len(rates) > 1 else ():
+        tuned = [run(data, task, name, lr, seed=0) for lr in rates]
         best = max(tuned, key=lambda row: row["valid_auc"])
         chosen[name] = best["lr"]
         rows += [row | {"chosen": row is best} for row in tuned]
-    more = {**chosen, **(dict.fromkeys(VARIANTS, chosen["DIEN"]) if data == "drift" else {})}
-    for name, lr in more.items():
-        seeds = range(1 if name in TUNED else 0, SEEDS)
+    if data == "drift":
+        chosen |= dict.fromkeys(VARIANTS, chosen["DIEN"])
+    elif not chosen:
+        chosen = dict.fromkeys(FORMS, rates[0])
+    done = {(row["model"], row["lr"], row["seed"]) for row in rows}
+    for name, lr in chosen.items():
+        seeds = [s for s in range(SEEDS) if (name, lr, s) not in done]
         rows += [run(data, task, name, lr, s) | {"chosen": True} for s in seeds]
     commit = git("rev-parse", "--short", "HEAD") + (
         "+" if git("status", "--porcelain", "--", "recbyhand") else ""
@@ -142,10 +152,10 @@ def measure(data: str) -> pd.DataFrame:
 
 def main() -> None:
     torch.set_num_threads(1)
-    chosen = sys.argv[1:] or list(DATA)
-    kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
-    table = pd.concat([kept[~kept["data"].isin(chosen)], *map(measure, chosen)])
-    table.to_csv(FILE, index=False)
+    for data in sys.argv[1:] or DATA:
+        kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
+        table = pd.concat([kept[kept["data"] != data], measure(data)])
+        table.to_csv(FILE, index=False)
     print(table[table["chosen"]].groupby(["data", "model"], sort=False)["test_auc"].agg(["mean", "std"]))
 
 
