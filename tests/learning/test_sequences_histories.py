@@ -19,7 +19,7 @@ def task():
 def trained(task, kind, seed: int, **settings):
     rbh.seed(seed)
     model = kind(task.schema, **settings)
-    rbh.fit(model, task, epochs=4, batch_size=512, lr=0.01, seed=seed, progress=False)
+    rbh.fit(model, task, epochs=8, batch_size=512, lr=0.01, seed=seed, progress=False)
     return model
 
 
