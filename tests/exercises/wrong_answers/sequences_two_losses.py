@@ -1,0 +1,51 @@
+"""Wrong answers to the exercises on training on two things, and a part of the hint that each must get."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def unmasked(states, tokens, mask, E):
+    return F.cross_entropy((states[:, :-1] @ E.T).flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def unshifted(states, tokens, mask, E):
+    return F.cross_entropy(states[mask] @ E.T, tokens[mask])
+
+
+def other_mask(states, tokens, mask, E):
+    return F.cross_entropy(states[:, :-1][mask[:, :-1]] @ E.T, tokens[:, 1:][mask[:, :-1]])
+
+
+def summed(states, tokens, mask, E):
+    return F.cross_entropy(states[:, :-1][mask[:, 1:]] @ E.T, tokens[:, 1:][mask[:, 1:]], reduction="sum")
+
+
+def twice(states, tokens, mask, E):
+    p = torch.softmax(states[:, :-1][mask[:, 1:]] @ E.T, 1)
+    return F.cross_entropy(p, tokens[:, 1:][mask[:, 1:]])
+
+
+WRONG = [
+    ("two-1", "backwards", lambda h: (h[:, 1:], h[:, :-1]), "BEFORE the one read"),
+    ("two-1", "a copy", lambda h: (h[:, :-1], h[:, :-1]), "just read: a copy"),
+    ("two-1", "users shifted", lambda h: (h[:-1], h[1:]), "shifted the users"),
+    ("two-1", "rolled round", lambda h: (h, torch.roll(h, -1, dims=1)), "first of the history"),
+    ("two-2", "one softmax", 0, "With one softmax"),
+    ("two-2", "knows nothing", math.log(50_000), "knows nothing"),
+    ("two-2", "the probability", math.e / (math.e + 49_999), "That is the probability"),
+    ("two-2", "a thousand films", 5.90947, "for 1,000 films"),
+    ("two-3", "no mask", unmasked, "Padding is among"),
+    ("two-3", "no shift", unshifted, "Shift by one"),
+    ("two-3", "mask of the film read", other_mask, "NEXT film is real"),
+    ("two-3", "sum", summed, "That is the sum"),
+    ("two-3", "two softmaxes", twice, "Two softmaxes"),
+    ("two-4", "nothing", lambda s, q, n: s.clone(), "Nothing was corrected"),
+    ("two-4", "sign", lambda s, q, n: s + (n * q).log(), "The sign"),
+    ("two-4", "no n", lambda s, q, n: s - q.log(), "n is missing"),
+    ("two-4", "divided", lambda s, q, n: s / (n * q), "divided the score"),
+    ("two-5", "a table", 122 * 16, "Is there one? Print"),
+    ("two-5", "an output layer", 120 * 17, "nn.Linear"),
+    ("two-5", "alpha", 1, "Alpha is a setting"),
+]
