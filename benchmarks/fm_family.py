@@ -20,6 +20,11 @@ import pandas as pd
 import recbyhand as rbh
 
 ROOT = Path(__file__).resolve().parents[1]
+FILES = [
+    f"recbyhand/models/{name}.py" for name in ("fm", "poly2", "fnn", "nfm", "wide_deep", "deepfm", "afm")
+]
+FILES += [f"recbyhand/layers/{name}.py" for name in ("crosses", "embedding", "interactions", "mlp")]
+FILES += ["recbyhand/models/feature_mlp.py", "recbyhand/training.py"]
 FILE = ROOT / "benchmarks" / "results" / "fm_family.csv"
 DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
 SETTINGS = list(itertools.product((0.005, 0.012, 0.03), (0.01, 1.0)))  # step size, weight decay
@@ -120,8 +125,8 @@ class Race:
 
 def keep(data: str, rows: list[dict]) -> None:
     """Replace what the file knows of these models on this data set: an interrupted run loses one model only."""
-    changed = "+" if git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers") else ""
-    commit = git("rev-parse", "--short", "HEAD") + changed  # a + where the models had other changes
+    changed = "+" if git("status", "--porcelain", "--", *FILES) else ""
+    commit = git("rev-parse", "--short", "HEAD") + changed  # a + where these files had other changes
     new = pd.DataFrame([{"data": data} | row | {"commit": commit} for row in rows])
     if FILE.exists():
         old = pd.read_csv(FILE)
