@@ -116,3 +116,39 @@ def test_ours_cannot_be_looked_up():
         latest = train.history_time[mine].max()
         assert latest < test.time
         assert (test.history_time[test.history_mask] < test.time).all()
+
+
+# C13 --------------------------------------------------------------------------------------------------------
+
+
+class WithoutMask(nn.Module):
+    """C13: five films at a fixed length, no padding index and no mask, read or added up."""
+
+    def __init__(self, schema, pool: bool, dim: int = 8):
+        super().__init__()
+        self.item, self.pool = nn.Embedding(schema.n_items, dim), pool
+        self.rnn = nn.RNN(dim, dim, batch_first=True)
+
+    def forward(self, batch):
+        e = self.item(batch.history)  # (B, L, d)
+        u = e.mean(1) if self.pool else self.rnn(e)[1][0]  # (B, d)
+        return (u * self.item(batch.item)).sum(-1)  # (B,)
+
+
+def padding_changes_nothing(model) -> bool:
+    """f(history) = f(history with three places of padding after it)."""
+    batch, longer = make_batch(model_schema, B=6), make_batch(model_schema, B=6)
+    longer.history = torch.nn.functional.pad(longer.history, (0, 3))
+    longer.history_mask = torch.nn.functional.pad(longer.history_mask, (0, 3))
+    with torch.no_grad():
+        return torch.allclose(model.eval()(batch), model(longer), atol=1e-6)
+
+
+model_schema = make_schema()
+
+
+def test_c13_padding_changes_nothing():
+    assert padding_changes_nothing(RNNRecommender(model_schema))
+    assert padding_changes_nothing(rbh.models.PooledSequence(model_schema))
+    assert not padding_changes_nothing(WithoutMask(model_schema, pool=False))
+    assert not padding_changes_nothing(WithoutMask(model_schema, pool=True))
