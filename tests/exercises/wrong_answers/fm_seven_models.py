@@ -1,0 +1,59 @@
+"""Wrong answers to the exercises on comparing the family, and a part of the hint that each must get."""
+
+import math
+
+import torch
+
+
+def size(F, n, d, h, base=1, single=True, tables=1, reads=None, biases=True):
+    reads = F * d if reads is None else reads
+    return base + n * single + tables * n * d + reads * h + h + (h + 1) * biases
+
+
+def simulated(of):
+    def luck(k, s):
+        g = torch.Generator().manual_seed(3)
+        return float(s * of(torch.randn(100_000, k, generator=g)).mean())
+
+    return luck
+
+
+def pick(limit, key=min):
+    def cheapest(names, auc, std, size):
+        best = auc.index(max(auc))
+        near = [i for i in range(len(names)) if max(auc) - auc[i] <= limit(std[best], std[i])]
+        return names[key(near, key=lambda i: size[i])]
+
+    return cheapest
+
+
+def judged(low, high):
+    return "better" if low > 0 else "worse" if high < 0 else "no difference"
+
+
+WRONG = [
+    ("seven-1", "two tables", lambda F, n, d, h: size(F, n, d, h, tables=2), "count n d once"),
+    ("seven-1", "no single weights", lambda F, n, d, h: size(F, n, d, h, single=False), "w_i are missing"),
+    ("seven-1", "one vector", lambda F, n, d, h: size(F, n, d, h, reads=d), "not d"),
+    ("seven-1", "all vectors", lambda F, n, d, h: size(F, n, d, h, reads=n * d), "not all n"),
+    ("seven-1", "no biases", lambda F, n, d, h: size(F, n, d, h, biases=False), "of the two layers"),
+    ("seven-1", "FM", lambda F, n, d, h: 1 + n * (1 + d), "That is the FM"),
+    ("seven-2", "first", lambda a, b: judged(a[0], b[0]), "first seed only"),
+    ("seven-2", "mean", lambda a, b: judged(sum(a) / 3, sum(b) / 3), "average the ends"),
+    ("seven-2", "median", lambda a, b: judged(sorted(a)[1], sorted(b)[1]), "majority"),
+    ("seven-2", "any", lambda a, b: judged(max(a), min(b)), "enough for you"),
+    ("seven-2", "turned", lambda a, b: judged(-max(b), -min(a)), "Turned round"),
+    ("seven-3", "none", lambda k, s: 0, "no luck"),
+    ("seven-3", "spread", lambda k, s: s, "spread of one"),
+    ("seven-3", "sum", lambda k, s: s * k**0.5, "grows with √k"),
+    ("seven-3", "mean", lambda k, s: s / k**0.5, "error of the mean"),
+    ("seven-3", "large k", lambda k, s: s * math.sqrt(2 * math.log(k)), "very large k"),
+    ("seven-3", "sizes", simulated(lambda x: x.abs().max(1).values), "signs dropped"),
+    ("seven-3", "range", simulated(lambda x: x.max(1).values - x.min(1).values), "half of that"),
+    ("seven-4", "best", pick(lambda a, b: 0), "whatever it costs"),
+    ("seven-4", "smallest", pick(lambda a, b: 1), "however bad"),
+    ("seven-4", "one run", pick(lambda a, b: 2 * math.hypot(a, b)), "√3 times"),
+    ("seven-4", "one error", pick(lambda a, b: math.hypot(a, b) / 3**0.5), "too strict"),
+    ("seven-4", "own error", pick(lambda a, b: 2 * b / 3**0.5), "an error, too"),
+    ("seven-4", "largest", pick(lambda a, b: 2 * math.hypot(a, b) / 3**0.5, max), "fewest parameters"),
+]
