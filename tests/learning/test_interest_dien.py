@@ -19,7 +19,7 @@ def task():
 def auc(task, kind, seed: int, **settings) -> float:
     rbh.seed(seed)
     model = kind(task.schema, dim=16, **settings)
-    rbh.fit(model, task, epochs=4, batch_size=512, lr=0.01, seed=seed, progress=False)
+    rbh.fit(model, task, epochs=3, batch_size=512, lr=0.01, seed=seed, progress=False)
     return rbh.metrics.auc(task.test.label, rbh.metrics.predict(model, task.test))
 
 
