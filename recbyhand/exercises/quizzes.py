@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import zlib
 from dataclasses import dataclass
 
 from .engine import Note, _find, prose
@@ -20,12 +21,13 @@ _instances = itertools.count(1)
 
 
 def question(text: str, *options: tuple[str, bool, str]) -> Question:
-    """One question; each option is (text, right or not, feedback), and exactly one is right."""
+    """One question; each option is (text, right or not, feedback), and exactly one is right. The order is shuffled."""
     if len(options) < 2 or sum(right for _, right, _ in options) != 1:
         raise ValueError(f"question {text!r}: give two or more options, exactly one of them right")
     if any(not feedback.strip() for *_, feedback in options):
         raise ValueError(f"question {text!r}: every option needs its own feedback")
-    return Question(text, options)
+    # Authors write the right option first; readers must not find it there. The same order each time.
+    return Question(text, tuple(sorted(options, key=lambda option: zlib.crc32(f"{text} {option[0]}".encode()))))
 
 
 def quiz(name: str, questions: list[Question]) -> None:

@@ -10,7 +10,8 @@ from browsing import axe_violations
 
 import recbyhand as rbh
 from recbyhand.exercises import quizzes
-from recbyhand.exercises.quizzes import question, quiz
+from recbyhand.exercises.engine import load_all
+from recbyhand.exercises.quizzes import QUIZZES, question, quiz
 
 NASTY = '</script><img src=x onerror="document.title=1"> a < b & `c<d>`'
 
@@ -34,8 +35,14 @@ def small(empty):
 
 
 def test_plain_text(small):
-    assert repr(small).startswith("Quiz t\n\n1. What is 1 + 1?\n   a) two\n   b) three")
+    assert repr(small).startswith("Quiz t\n\n1. What is 1 + 1?\n   a) one\n   b) two\n   c) three")
     assert "Yes" not in repr(small), "the text gives the answers away"
+
+
+def test_the_right_option_has_no_place_of_its_own():
+    load_all()
+    right = [[is_right for _, is_right, _ in q.options].index(True) for qs in QUIZZES.values() for q in qs]
+    assert max(right.count(place) for place in range(4)) < 0.6 * len(right)
 
 
 def test_unknown_name(small):
@@ -125,7 +132,7 @@ def test_copies_do_not_meddle(tab):
 
 
 def test_keyboard(tab):
-    for key in ("Tab", "ArrowDown"):
+    for key in ("Tab", "ArrowDown", "ArrowDown"):
         tab.keyboard.press(key)
     assert tab.locator("output").first.inner_text() == "✗ Not this one. Too many."
     tab.keyboard.press("Tab")
