@@ -135,8 +135,10 @@ def test_keyboard(tab):
     for key in ("Tab", "ArrowDown", "ArrowDown"):
         tab.keyboard.press(key)
     assert tab.locator("output").first.inner_text() == "✗ Not this one. Too many."
-    tab.keyboard.press("Tab")
-    tab.keyboard.press("Space")
+    for key in ("Tab", "Space"):
+        tab.keyboard.press(key)
+    assert "Right you are" in tab.locator("output").nth(1).inner_text()
+    tab.keyboard.press("ArrowDown")
     assert "onerror" in tab.locator("output").nth(1).inner_text()
 
 
