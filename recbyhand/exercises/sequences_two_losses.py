@@ -41,6 +41,10 @@ def two_1(answer):
                 "You ask for the film that was just read: a copy. Shift by one.",
             ),
             (
+                lambda h: (h[:, 1:], h[:, 1:]),
+                "Both are the same slice: you ask for the film that was just read.",
+            ),
+            (
                 lambda h: (h[:, :-1], h[:, -1:].expand(-1, h.shape[1] - 1)),
                 "Each place is asked for ITS next film.",
             ),
@@ -101,6 +105,12 @@ def _cross_entropy(states, tokens, keep, E, reduction="mean"):
     return torch.nn.functional.cross_entropy(states[keep] @ E.T, tokens[keep], reduction=reduction)
 
 
+def _mean_of_means(states, tokens, mask, E):
+    rows = zip(states, tokens, mask, strict=True)
+    means = [_cross_entropy(s[:-1], t[1:], m[1:], E) for s, t, m in rows if m[1:].any()]
+    return torch.stack(means).mean()
+
+
 @exercise(
     "two-3",
     "Place t counts if place t + 1 is real: `mask[:, 1:]`. Index states and ids with it.",
@@ -142,6 +152,32 @@ def two_3(answer):
                 lambda s, t, m, E: ours(s, t, m, E, reduction="sum") / m[:, 1:].numel(),
                 "You divide by all places. Divide by those that have a real next film.",
             ),
+            (
+                _mean_of_means,
+                "You averaged each row first, so short histories weigh more. One mean over all places.",
+            ),
+            (
+                lambda s, t, m, E: _cross_entropy(s[:, 1:], t[:, :-1], m[:, 1:], E),
+                "You ask for the film BEFORE the one read. Turn the shift round.",
+            ),
+            (
+                lambda s, t, m, E: (
+                    -(s[:, :-1] @ E.T).log_softmax(1).gather(2, t[:, 1:, None]).squeeze(2)[m[:, 1:]].mean()
+                ),
+                "Your softmax runs over the places. It runs over the films, the last axis.",
+            ),
+            (
+                lambda s, t, m, E: (
+                    -(s[:, :-1] @ E.T).softmax(2).gather(2, t[:, 1:, None]).squeeze(2)[m[:, 1:]].mean()
+                ),
+                "The logarithm is missing: that is minus the mean probability.",
+            ),
+            (
+                lambda s, t, m, E: torch.nn.functional.cross_entropy(
+                    torch.tanh(s[:, :-1][m[:, 1:]] @ E.T), t[:, 1:][m[:, 1:]]
+                ),
+                "A tanh holds your scores between -1 and 1. The scores of a softmax are free.",
+            ),
         ],
     )
 
@@ -171,6 +207,12 @@ def two_4(answer):
                 "You divided the score. The exponential is divided: a logarithm comes off.",
             ),
             (lambda s, q, n: s - n * q, "The logarithm is missing."),
+            (
+                lambda s, q, n: s.exp() / (n * q),
+                "That is the term of the sum. Asked is what stands IN the exponential.",
+            ),
+            (lambda s, q, n: s - n * torch.log(q), "n belongs inside the logarithm: log(n q), not n log q."),
+            (lambda s, q, n: s - math.log(n), "q is missing: each film has its own."),
             (
                 lambda s, q, n: s - torch.log(q / n),
                 "n q is how often a film is expected among n draws; not q / n.",

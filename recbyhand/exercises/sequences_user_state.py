@@ -24,6 +24,9 @@ def state_1(answer):
             ((1.05, 0.6), "The old state comes in whole: it is multiplied by z."),
             ((0.05, -0.4), "That is only what the proposal adds. Where is the old state?"),
             ((0.9, 0.2), "That is only what stays of the old state. Where is the proposal?"),
+            ((1.35, 0.1), "You multiplied both by z. What z leaves over, 1 - z, goes to the proposal."),
+            ((0.15, 0.4), "You multiplied both by 1 - z. The old state stays by z."),
+            ((0.94621, -0.16969), "The proposal is what came out of the tanh: it needs no second one."),
         ],
     )
     close(answer, (0.95, -0.2))
@@ -44,6 +47,8 @@ def state_2(answer):
             (-2.6339, "The sign: this gate lets go as fast as yours should keep."),
             (0.0, "A bias of 0 gives z = 0.5: half is gone after one step, not after ten."),
             (-0.0693, "That is log z. The gate is a sigmoid, not an exponential: log(z / (1 - z))."),
+            (0.0693, "That is a rate of decay, -log z. Here z is a sigmoid: its bias is log(z / (1 - z))."),
+            (1.6813, "You turned a tanh round. A gate is a sigmoid: log(z / (1 - z))."),
             (2.9444, "z = 0.95 would lose half of it evenly, 0.05 a step. But each step multiplies."),
         ],
         atol=0.01,
@@ -92,6 +97,15 @@ def state_3(answer):
                 lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
                 "That is the mean of the states. The last one has read everything already.",
             ),
+            (lambda s, m: s[:, 0], "That is the state after the FIRST film: it has read nothing else."),
+            (
+                lambda s, m: (s * m[..., None]).sum(1),
+                "That adds up all states. The last one has read everything already: pick it.",
+            ),
+            (
+                lambda s, m: (s * m[..., None])[:, -1],
+                "Padding is zeros now, but the last column is still padding for most rows.",
+            ),
             (lambda s, m: s * m[..., None], "These are all states. Pick one for each row."),
         ],
     )
@@ -136,6 +150,14 @@ def state_4(answer):
             (
                 lambda u, v, c, b: v @ u.T + c[:, None] + b,
                 "Rows are users, columns are films: turn it round.",
+            ),
+            (
+                lambda u, v, c, b: torch.sigmoid(u @ v.T + c + b),
+                "Those are probabilities. The score is the logit, before any sigmoid.",
+            ),
+            (
+                lambda u, v, c, b: u @ v.T + c * b,
+                "The two biases are added, not multiplied.",
             ),
         ],
     )
