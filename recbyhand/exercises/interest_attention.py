@@ -33,6 +33,8 @@ def attend_1(answer):
             ),
             ([4.0, 1.0, 3.0, 0.0], "These are the exponentials. Divide them by their sum."),
             ([0.5, 0.0, 0.375, 0.0], "exp(0) is 1, not 0: the second film has a weight."),
+            ([4 / 7, 0.0, 3 / 7, 0.0], "You took exp(0) for 0. It is 1: the second film has a weight."),
+            ([1 / 3] * 3 + [0.0], "Equal weights are pooling. Raise e to each score, then divide."),
             ([0.5, 0.125, 0.375], "Right for the films. The fourth place has a weight, too: which?"),
             (s[:3] / s[:3].sum(), "You divided the scores themselves. A softmax takes the exponentials."),
             (
@@ -95,6 +97,18 @@ def attend_2(answer):
                 "These are the exponentials. Divide by their sum over the history.",
             ),
             (lambda s, mask: s.masked_fill(~mask, 0), "These are scores, masked. Now take their softmax."),
+            (
+                lambda s, mask: s.masked_fill(mask, -1e30).softmax(1) * ~mask,
+                "You gave the weight to the padding: the mask is true where there is a film.",
+            ),
+            (
+                lambda s, mask: s.masked_fill(~mask, -1.0).softmax(1) * mask,
+                "A padded score of -1 is not low enough: exp(-1) = 0.37 is in your sum. Use the lowest number.",
+            ),
+            (
+                lambda s, mask: s.sigmoid() * mask,
+                "A sigmoid looks at one score alone. The softmax lets the films of a history share 1.",
+            ),
         ],
     )
     mask = torch.tensor([[True, True, False], [False] * 3])
@@ -138,6 +152,11 @@ def attend_3(answer):
             (
                 lambda e, w: (e * w).softmax(0),
                 "You took a softmax in each dimension. A film has one score: w_e . e_i.",
+            ),
+            (lambda e, w: (e @ w).log_softmax(0), "These are the logarithms of the weights: take `softmax`."),
+            (
+                lambda e, w: (-(e @ w)).softmax(0),
+                "The sign: a film with a large w_e . e_i gets a large weight.",
             ),
             (
                 lambda e, w: torch.ones(len(e)) / len(e),
@@ -192,6 +211,14 @@ def attend_4(answer):
             (
                 lambda w, p, q: w[:, None] + outer(p, q),
                 "You added w to every column. It belongs on the diagonal.",
+            ),
+            (
+                lambda w, p, q: diag(w) + p[:, None] + q,
+                "You added p_j and q_k. Multiply out (p . e)(q . t): each e_j t_k comes with p_j times q_k.",
+            ),
+            (
+                lambda w, p, q: diag(w) + (outer(p, q) + outer(q, p)) / 2,
+                "You made W symmetric. It need not be: p goes with the film, q with the target.",
             ),
             (lambda w, p, q: diag(w) * outer(p, q), "The two parts are added; you multiplied them."),
             (lambda w, p, q: diag(w) @ outer(p, q), "The two parts are added; you multiplied them."),
@@ -259,7 +286,7 @@ def attend_5(answer):
         if near(other, 0.05):
             raise Wrong(text)
     if near(truth, 0.6):
-        raise Wrong("Near, but not to within 0.02: make the grid finer.")
+        raise Wrong("Near, but not to within 0.02: make the grid finer, with the exact m(2) - m(1).")
     n = max(given, key=lambda n: abs(given[n] - truth[n]))
     raise Wrong(f"With n = {n} you say s = {given[n]:.2f}; m(2) - m(1) is larger elsewhere. Try a grid of s.")
 

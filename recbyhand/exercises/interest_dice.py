@@ -43,6 +43,14 @@ def dice_1(answer):
             (_unscaled(), "You took σ of s itself. Standardise first: less the mean, by the spread."),
             (_two((27 / 4 / 9) ** 0.5), "You used n - 1 in the variance; within a batch it is n."),
             ([0.269, 0.731], "These are the gates. Put them into the formula."),
+            (
+                [-0.269 - 0.731 * 0.5, 0.731 + 0.269 * 0.5],
+                "Only the gate looks at the standardised value. What passes is s itself: -2 and 4.",
+            ),
+            (
+                [-0.731 - 2 * 0.269, 0.731 * 0.5 * 4 + 0.269 * 4],
+                "For 4 you put α on the open side. α always goes with 1 - p.",
+            ),
             (_two(1)[::-1], "The right numbers in the other order: first Dice of -2."),
         ],
         rtol=2e-3,
@@ -113,6 +121,18 @@ def dice_2(answer):
                 "That is PReLU: its gate snaps at 0, Dice's does neither.",
             ),
             (
+                lambda s, a, m, v, e: torch.where(s > m, s, a * s),
+                "Your gate stands at the right place, but it snaps. Dice's is a sigmoid.",
+            ),
+            (
+                lambda s, a, m, v, e: _dice()(s, a, s.mean(0), s.var(0, unbiased=False), e),
+                "You took mean and variance of this batch. In evaluation those given are used.",
+            ),
+            (
+                lambda s, a, m, v, e: _dice()((s - m) / (v + e).sqrt(), a, 0 * m, 0 * v + 1, 0),
+                "Only the gate looks at the standardised value. What passes is s itself.",
+            ),
+            (
                 lambda s, a, m, v, e: torch.sigmoid((s - m) / (v + e).sqrt()),
                 "That is the gate. The two channels are still to come.",
             ),
@@ -175,6 +195,18 @@ def dice_3(answer):
             (_slope_slip(s_too=False), "The factor s in front of dp/ds is missing."),
             (_slope_slip(bell=lambda p: p), "σ' is σ (1 - σ)."),
             (lambda s, a, m, v: torch.where(s > 0, 1.0, a), "That is the slope of PReLU."),
+            (
+                lambda s, a, m, v: _slope(s, a, m, v) - m * _slope_slip(first=0, s_too=False)(s, a, m, v),
+                "In front of dp/ds stands s itself, not s less the mean.",
+            ),
+            (
+                lambda s, a, m, v: 2 * _slope_slip(bell=lambda p: 0 * p)(s, a, m, v) - _slope(s, a, m, v),
+                "The sign of the second part: a larger s opens the gate, so dp/ds comes with plus.",
+            ),
+            (
+                lambda s, a, m, v: s * _slope_slip(bell=lambda p: 0 * p)(s, a, m, v),
+                "That is Dice itself. Its slope is asked for.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -219,6 +251,14 @@ def _last(batches, momentum=0.1):
     return batches[-1].mean(), batches[-1].var()
 
 
+def _piled_up(batches, momentum=0.1):
+    return sum(momentum * b.mean() for b in batches), 1 + sum(momentum * b.var() for b in batches)
+
+
+def _from_the_first(batches, momentum=0.1):
+    return _walk(start=(batches[0].mean(), batches[0].var()))(batches[1:], momentum)
+
+
 @exercise(
     "dice-4",
     "new = old + momentum · (batch - old), for both, batch after batch.",
@@ -242,6 +282,8 @@ def dice_4(answer):
             (_plain_average, "That is the plain average over batches. A running one forgets, step by step."),
             (_pooled, "You pooled all rows. A layer sees one batch at a time, and forgets."),
             (_last, "That is the last batch alone."),
+            (_piled_up, "You add a tenth of each batch, but never take a tenth of the old value away."),
+            (_from_the_first, "They start at 0 and 1, not at the first batch's own values."),
             (
                 lambda batches, momentum=0.1: _walk()(batches[::-1], momentum),
                 "You went through the batches backwards: the last counts most.",
@@ -298,6 +340,11 @@ def dice_5(answer):
                 "A large negative s does not speak. No absolute value here.",
             ),
             (by(lambda s: -s.max()), "One number for all? Each unit has its own largest row."),
+            (
+                by(lambda s: -s.median(0).values),
+                "That silences half of the rows. Dead is silent in all of them.",
+            ),
+            (by(lambda s: s.argmax(0)), "These are the numbers of the rows. What does the unit say there?"),
             (by(lambda s: -s.max(1).values), "You went over units. For each unit, go over the rows: axis 0."),
         ],
         rtol=1e-3,

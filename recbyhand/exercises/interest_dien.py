@@ -107,6 +107,18 @@ def dien_2(answer):
                 lambda h, e, W, mask: mask / mask.sum(1, keepdim=True),
                 "All weights are equal: use h, W and e.",
             ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).exp() * mask,
+                "These are the exponentials. Divide by their sum over the real steps.",
+            ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).masked_fill(mask, -torch.inf).softmax(1).nan_to_num(),
+                "You kept the padding and masked the films: True is real, so fill where `~mask`.",
+            ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).sigmoid() * mask,
+                "A sigmoid looks at one step alone. The softmax lets the real steps share 1.",
+            ),
         ],
         atol=1e-5,
     )
@@ -161,6 +173,18 @@ def dien_3(answer):
                 _by(lambda g, t: (1 - g).prod() / (1 - g[t])),
                 "You multiplied over all other steps. Only later ones can overwrite step t.",
             ),
+            (
+                lambda g: _shares(g) / _shares(g).sum(),
+                "You made the shares sum to 1. They need not: the first state keeps a share, too.",
+            ),
+            (
+                lambda g: _shares(g).flip(0),
+                "The right numbers backwards: the first share belongs to step 1.",
+            ),
+            (
+                lambda g: g * torch.cat([1 - g[1:], torch.ones(1)]),
+                "You let only the next step overwrite. Every later step does.",
+            ),
         ],
         atol=1e-5,
     )
@@ -206,6 +230,27 @@ def _slip(ask=1, keep="after", yes=1.0, no=1.0, mean="questions"):
     return wrong
 
 
+_log = torch.nn.functional.logsigmoid
+
+
+def _terms(term, place=1):
+    """The mean of another term per question; place=0 leaves `other` unshifted."""
+
+    def wrong(h, e, other, mask):
+        asked, n = mask[:, 1:], h.shape[1] - 1
+        s = (h[:, :-1] * e[:, 1:]).sum(-1)[asked]
+        o = (h[:, :-1] * other[:, place : place + n]).sum(-1)[asked]
+        return term(s, o).sum() / max(len(s), 1)
+
+    return wrong
+
+
+def _mean_of_histories(h, e, other, mask):
+    s, o = (h[:, :-1] * e[:, 1:]).sum(-1), (h[:, :-1] * other[:, 1:]).sum(-1)
+    asked = mask[:, 1:]
+    return (((-_log(s) - _log(-o)) * asked).sum(1) / asked.sum(1).clamp(min=1)).mean()
+
+
 @exercise(
     "dien-4",
     "Shift first: states `h[:, :-1]` are asked about films `e[:, 1:]`. Which of these questions are real?",
@@ -233,6 +278,22 @@ def dien_4(answer):
             (_slip(no=0.0), "Only the film that came is in your loss. The random one says what did not."),
             (_slip(yes=0.0), "Only the random film is in your loss. Where is the one that came?"),
             (_slip(yes=-1.0, no=-1.0), "The sign: a loss is minus the log of a probability."),
+            (
+                _terms(lambda s, o: -_log(s) - _log(o)),
+                "You say yes to the random film, too. It should get a no: log(1 - σ(z)) = log σ(-z).",
+            ),
+            (
+                _terms(lambda s, o: -_log(s - o)),
+                "That compares the two films in one term. Here each has a log of its own.",
+            ),
+            (
+                _terms(lambda s, o: -_log(s) - _log(-o), place=0),
+                "`other` of place t + 1 is asked for. Yours is of place t: shift it as you shifted e.",
+            ),
+            (
+                _mean_of_histories,
+                "You averaged within each history first. All real questions of the batch count alike.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -268,6 +329,14 @@ def _moved(cell, h, steps):
             gate, new = torch.sigmoid(u + b_u), torch.tanh(b_n + torch.sigmoid(r + b_r) * n)
             now = (1 - gate) * now + gate * new
         return float((now - h).abs().max())
+
+
+def _fed_itself(cell, h, steps):
+    now = h
+    with torch.no_grad():
+        for _ in range(steps):
+            now = cell(now, now, torch.ones(len(h)))
+    return (now - h).abs().max()
 
 
 @exercise(
@@ -315,6 +384,15 @@ def dien_5(answer):
                 lambda cell, h, steps: (_walk(cell, h, steps, x=1.0) - h).abs().max(),
                 "The input of padding is zeros, not ones.",
             ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps + 1) - h).abs().max(),
+                "You walk `steps` + 1 times, once too often.",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps) - h).norm(),
+                "That is the length of the difference. The largest absolute number of it is asked for.",
+            ),
+            (_fed_itself, "You fed the state in as the input. The input of padding is zeros."),
         ],
         rtol=1e-3,
         atol=1e-5,

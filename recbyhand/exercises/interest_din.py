@@ -104,6 +104,18 @@ def din_2(answer):
                 "You normalised over the history. The unit returns plain numbers.",
             ),
             (_unit_slip(outer=torch.sigmoid), "No sigmoid: a weight may be negative, or larger than 1."),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_t, W_e, W_x, b, w, c),
+                "W_e acts on the films and W_t on the target; you have them the other way round.",
+            ),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e + W_x, W_t - W_x, 0 * W_x, b, w, c),
+                "W_x acts on the product e * t, not on the difference.",
+            ),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e, W_t, W_x, 0 * b, w, c + float(b @ w)),
+                "You added b after the ReLU. It belongs inside, to the first layer.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-4,
@@ -195,13 +207,23 @@ def _trained(seed: int, **settings):
 def din_4(answer):
     from recbyhand.models import DIN
 
+    seen = []
+
+    def watched(model):
+        seen.append(model)
+        return answer(model)
+
     for seed, settings in ((0, {}), (1, {"users": True}), (2, {"users": True, "features": True})):
         model, batch = _trained(seed, **settings)
         with torch.no_grad():
             before, a = model(batch), model.attention(batch)
-            other = call(answer, model)
+            other = call(watched, model)
             if not isinstance(other, DIN):
                 raise Wrong(f"Return a DIN; yours is a {type(other).__name__}.")
+            if other is seen[-1] or not torch.allclose(seen[-1].eval().attention(batch), a):
+                raise Wrong(
+                    "You changed the model that you were given. Copy it first: `copy.deepcopy(model)`."
+                )
             other = other.eval()
             logits, weights = other(batch), other.attention(batch)
             _judge_twin(model, other, before, logits, a, weights)
@@ -218,11 +240,20 @@ def _judge_twin(model, other, before, logits, a, weights) -> None:
             other.unit.out.bias, model.unit.out.bias
         ):
             raise Wrong("The unit's last layer has a bias c, too: negate both.")
+        if near(other.unit.out.bias, -model.unit.out.bias) and near(
+            other.unit.out.weight, model.unit.out.weight
+        ):
+            raise Wrong("Only c has changed its sign. The unit's last layer has weights w, too: negate both.")
         raise Wrong("The attention is not the opposite: only `unit.out` should change in the unit.")
     if near(logits, before):
         return
     d, first = model.item.width, model.mlp[0].weight
-    sign = (other.mlp[0].weight / first).sign()[0]  # (columns,)
+    signs = (other.mlp[0].weight / first).sign()  # (rows, columns)
+    if (signs != signs[0]).any():
+        raise Wrong("You turned rows of `mlp[0].weight`. Its inputs are the columns: `weight[:, :d]`.")
+    if not near(other.mlp[0].bias, model.mlp[0].bias):
+        raise Wrong("The bias of the head reads nothing, so it stays. Only columns of the weight change.")
+    sign = signs[0]  # (columns,)
     if (sign > 0).all():
         raise Wrong("The attention is turned, but the head does not know: x became -x, and the logits moved.")
     if (sign < 0).all():
@@ -297,6 +328,20 @@ def _argsort_once(w, r):
     return (hits[n > 0] / n[n > 0]).mean()
 
 
+def _any(w, r):
+    hits, n = _shares(w, r)
+    return (hits[n > 0] > 0).float().mean()
+
+
+def _all(w, r):
+    hits, n = _shares(w, r)
+    return (hits == n)[n > 0].float().mean()
+
+
+def _mass(w, r):
+    return ((w * r).sum(1) / w.sum(1))[r.any(1)].mean()
+
+
 def _per_row(w, r):
     hits, n = _shares(w, r)
     return hits[n > 0] / n[n > 0]
@@ -330,6 +375,9 @@ def din_5(answer):
                 "One `argsort` says who stands first; the place of each needs a second `argsort`.",
             ),
             (_per_row, "One share per row: average them."),
+            (_any, "You ask whether *any* match is found. Take the share of the k places."),
+            (_all, "You ask whether *all* matches are found. Take the share of the k places."),
+            (_mass, "That is how much weight the matches have. Count places among the k largest instead."),
         ],
     )
 

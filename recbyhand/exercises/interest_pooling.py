@@ -82,6 +82,14 @@ def pool_2(answer):
                 "You added up the dimensions of each film. Add the films: axis 1.",
             ),
             (lambda e, mask: (m(mask) * e).amax(1), "That is the maximum over the films, not their mean."),
+            (
+                lambda e, mask: (m(~mask) * e).sum(1) / m(~mask).sum(1).clamp(min=1),
+                "You averaged the padding. The mask is true where there is a film.",
+            ),
+            (
+                lambda e, mask: (m(mask) * e).sum(1) / (m(mask).sum(1) + 1),
+                "You divide by n + 1. Only an empty history needs help: `clamp(min=1)` leaves all others alone.",
+            ),
         ],
     )
     nobody = (torch.ones(2, 3, 2), torch.tensor([[True, False, False], [False] * 3]))
@@ -203,6 +211,10 @@ def pool_4(answer):
                 lambda e, mask, t, w: (e @ (w * t)).masked_fill(~mask, -torch.inf).softmax(0),
                 "That is a softmax of them. Here the numbers themselves add up to the score.",
             ),
+            (
+                lambda e, mask, t, w: mask * (e @ (w * t)) * mask.sum(),
+                "You multiplied by n. Each film has a share of 1/n in the mean.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -220,7 +232,10 @@ def pool_5(answer):
     if isinstance(answer, dict):
         answer = list(answer.values())
     shape(answer, (6,), "one truth value for each head")
-    told = [bool(value) for value in np.asarray(answer).tolist()]
+    given = np.asarray(answer).tolist()
+    if any(value not in (0, 1) for value in given):
+        raise Wrong("Each answer is True (more than one list is possible) or False, no number of lists.")
+    told = [bool(value) for value in given]
     why = [
         "[x, t], linear, is the head of the proof: z(t) - z(t') has no user in it.",
         "exp is increasing. It changes the scores, and not the order of any two.",
@@ -229,7 +244,10 @@ def pool_5(answer):
         "Two linear layers without an activation in between are one linear layer.",
         "Expand |x - t|² = x.x - 2 x.t + t.t. What is left of the head?",
     ]
-    for mine, truth, text in zip(told, (False, False, False, True, False, True), why, strict=True):
+    right = (False, False, False, True, False, True)
+    if all(mine != truth for mine, truth in zip(told, right, strict=True)):
+        raise Wrong("All six the other way round: True says that more than one list is possible.")
+    for mine, truth, text in zip(told, right, why, strict=True):
         if mine != truth:
             raise Wrong(text)
 

@@ -35,6 +35,13 @@ def means(batches, momentum=0.1):
     return [torch.stack([f(b) for b in batches]).mean() for f in (torch.mean, torch.var)]
 
 
+def from_first(batches):
+    m, v = batches[0].mean(), batches[0].var()
+    for batch in batches[1:]:
+        m, v = 0.9 * m + 0.1 * batch.mean(), 0.9 * v + 0.1 * batch.var()
+    return m, v
+
+
 WRONG = [
     ("dice-1", "prelu", [-1, 4], "snaps"),
     ("dice-1", "no second channel", [-2 * 0.269, 4 * 0.731], "is missing"),
@@ -43,6 +50,21 @@ WRONG = [
     ("dice-1", "not standardised", dice(torch.tensor([-2.0, 4]), 0.5, 0, 1, 0), "Standardise first"),
     ("dice-1", "n - 1", dice(torch.tensor([-2.0, 4]), 0.5, 1, 12, 0), "n - 1"),
     ("dice-1", "gates", [0.269, 0.731], "Put them into"),
+    ("dice-1", "standardised twice", [-0.269 - 0.3655, 0.731 + 0.1345], "-2 and 4"),
+    ("dice-1", "alpha on the open side", [-2 * 0.269 - 0.731, 2 * 0.731 + 4 * 0.269], "open side"),
+    ("dice-2", "snaps at the mean", lambda s, a, m, v, e: s * torch.where(s > m, 1.0, a), "it snaps"),
+    (
+        "dice-2",
+        "statistics of the batch",
+        lambda s, a, m, v, e: dice(s, a, s.mean(0), s.var(0, correction=0), e),
+        "of this batch",
+    ),
+    (
+        "dice-2",
+        "standardised passes",
+        lambda s, a, m, v, e: dice(s, a, m, v, e) / s * (s - m) / (v + e) ** 0.5,
+        "What passes",
+    ),
     ("dice-2", "no statistics", lambda s, a, m, v, e: dice(s, a, 0, 1, 0), "ignores the statistics"),
     ("dice-2", "not centred", lambda s, a, m, v, e: dice(s, a, 0, v, e), "mean away first"),
     ("dice-2", "by the variance", lambda s, a, m, v, e: dice(s, a, m, (v + e) ** 2, 0), "root of var"),
@@ -50,6 +72,23 @@ WRONG = [
     ("dice-2", "no second channel", lambda s, a, m, v, e: dice(s, 0 * a, m, v, e), "channel below"),
     ("dice-2", "gate only", lambda s, a, m, v, e: gate(s, m, v, e), "still to come"),
     ("dice-2", "prelu", lambda s, a, m, v, e: s.clamp(min=0) + a * s.clamp(max=0), "That is PReLU"),
+    (
+        "dice-3",
+        "less the mean",
+        lambda s, a, m, v: (
+            gate_held(s, a, m, v) + (s - m) * (slope(s, a, m, v, outer=False) - gate_held(s, a, m, v))
+        ),
+        "not s less",
+    ),
+    (
+        "dice-3",
+        "minus",
+        lambda s, a, m, v: (
+            gate_held(s, a, m, v) + s * (gate_held(s, a, m, v) - slope(s, a, m, v, outer=False))
+        ),
+        "comes with plus",
+    ),
+    ("dice-3", "function", lambda s, a, m, v: dice(s, a, m, v, 0), "Dice itself"),
     ("dice-3", "gate held", gate_held, "holds the gate fixed"),
     ("dice-3", "no chain rule", lambda *a: slope(*a, inner=torch.ones_like), "chain rule"),
     ("dice-3", "variance", lambda *a: slope(*a, inner=lambda v: 1 / v), "not 1/var"),
@@ -65,6 +104,15 @@ WRONG = [
     ("dice-4", "starts at 0", lambda b, momentum=0.1: running(b, start=0.0), "starts at 1"),
     ("dice-4", "deviations", lambda b, momentum=0.1: running(b, var=torch.std), "standard deviations"),
     ("dice-4", "plain mean", means, "plain average"),
+    (
+        "dice-4",
+        "piled up",
+        lambda b, momentum=0.1: [0.1 * sum(x.mean() for x in b), 1 + 0.1 * sum(x.var() for x in b)],
+        "never take",
+    ),
+    ("dice-4", "first batch", lambda b, momentum=0.1: from_first(b), "first batch's own"),
+    ("dice-5", "median", lambda w, x: -(x @ w.T).quantile(0.5, dim=0), "half of the rows"),
+    ("dice-5", "row numbers", lambda w, x: (w @ x.T).max(1).indices, "numbers of the rows"),
     ("dice-5", "sign", lambda w, x: (w @ x.T).max(1).values, "The sign"),
     ("dice-5", "worst row", lambda w, x: -(w @ x.T).min(1).values, "worst row"),
     ("dice-5", "mean", lambda w, x: -(w @ x.T).mean(1), "On average"),

@@ -61,6 +61,27 @@ def steps_of(cell, h, steps, a=1.0):
     return h
 
 
+def two_terms(term, late=True):
+    def wrong(h, e, other, mask):
+        others = other[:, 1:] if late else other[:, :-1]
+        terms = [term(h[b, t] @ e[b, t + 1], h[b, t] @ others[b, t]) for b, t in mask[:, 1:].nonzero()]
+        return torch.stack(terms).mean() if terms else torch.tensor(0.0)
+
+    return wrong
+
+
+def mean_of_histories(h, e, other, mask):
+    rows = [(h[b : b + 1], e[b : b + 1], other[b : b + 1], mask[b : b + 1]) for b in range(len(h))]
+    return sum(loss(*row) for row in rows if row[3].sum() > 1) / len(rows)
+
+
+def state_as_input(cell, h, steps):
+    now = h
+    for _ in range(steps):
+        now = cell(x=now, h=now, a=torch.ones(now.shape[0]))
+    return (h - now).abs().max()
+
+
 WRONG = [
     ("dien-1", "plain GRU", 0.5 * 0.4 + 0.5 * -1, "plain GRU"),
     ("dien-1", "AGRU", 0.4 * 0.4 - 0.6, "replaced the gate"),
@@ -88,6 +109,27 @@ WRONG = [
         lambda h, e, W, mask: torch.where(mask, scores(h, e, W), 0.0),
         "These are the scores",
     ),
+    (
+        "dien-2",
+        "exponentials",
+        lambda h, e, W, mask: torch.where(mask, scores(h, e, W).exp(), 0.0),
+        "the exponentials",
+    ),
+    (
+        "dien-2",
+        "mask turned",
+        lambda h, e, W, mask: masked(h, e, W, ~mask).softmax(1).nan_to_num(),
+        "fill where",
+    ),
+    ("dien-2", "sigmoid", lambda h, e, W, mask: torch.sigmoid(masked(h, e, W, mask)), "one step alone"),
+    ("dien-3", "shares made to sum to 1", lambda g: unrolled(g) / unrolled(g).sum(), "They need not"),
+    ("dien-3", "backwards", lambda g: unrolled(g)[torch.arange(len(g) - 1, -1, -1)], "backwards"),
+    (
+        "dien-3",
+        "next step only",
+        lambda g: g * (1 - torch.cat([g[1:], torch.zeros(1)])),
+        "only the next step",
+    ),
     ("dien-3", "gates", lambda g: g * 1.0, "what each step wrote"),
     ("dien-3", "own step", lambda g: unrolled(g, start=0), "starts at t + 1"),
     ("dien-3", "earlier", forgets_earlier, "over earlier steps"),
@@ -99,8 +141,25 @@ WRONG = [
     ("dien-4", "one term", came_only, "Only the film that came"),
     ("dien-4", "sum", lambda *a: loss(*a, mean=False), "the mean is asked"),
     ("dien-4", "per history", per_history, "number of histories"),
+    ("dien-4", "two times yes", two_terms(lambda s, o: F.softplus(-s) + F.softplus(-o)), "should get a no"),
+    ("dien-4", "pairwise", two_terms(lambda s, o: F.softplus(o - s)), "log of its own"),
+    (
+        "dien-4",
+        "other not shifted",
+        two_terms(lambda s, o: F.softplus(-s) + F.softplus(o), False),
+        "shift it as",
+    ),
+    ("dien-4", "histories", mean_of_histories, "within each history"),
     ("dien-4", "nan", no_question_is_nan, "division by 0"),
     ("dien-5", "gate shut", lambda c, h, n: (steps_of(c, h, n, 0.0) - h).abs().max(), "nothing moves"),
+    ("dien-5", "one too many", lambda c, h, n: (steps_of(c, h, n + 1) - h).abs().max(), "once too often"),
+    (
+        "dien-5",
+        "length",
+        lambda c, h, n: (steps_of(c, h, n) - h).square().sum().sqrt(),
+        "length of the difference",
+    ),
+    ("dien-5", "state as input", state_as_input, "as the input"),
     ("dien-5", "one step", lambda c, h, n: (steps_of(c, h, 1) - h).abs().max(), "one step"),
     ("dien-5", "mean", lambda c, h, n: (steps_of(c, h, n) - h).abs().mean(), "not the mean"),
     ("dien-5", "state", lambda c, h, n: steps_of(c, h, n), "That is the state"),

@@ -32,6 +32,51 @@ def twin(weight=True, bias=True, blocks=(0, 2), vectors=False):
     return make
 
 
+def in_place(model):
+    copied = twin()(model)
+    model.load_state_dict(copied.state_dict())
+    return model
+
+
+def rows_turned(model):
+    model = twin(blocks=())(model)
+    with torch.no_grad():
+        model.mlp[0].weight[: model.item.width] *= -1
+    return model
+
+
+def head_bias_too(model):
+    model = twin()(model)
+    with torch.no_grad():
+        model.mlp[0].bias *= -1
+    return model
+
+
+def difference(e, t, W_e, W_t, W_x, b, w, c):
+    s = torch.stack([W_e @ row + W_t @ t + W_x @ (row - t) + b for row in e])
+    return s.clamp(min=0) @ w + c
+
+
+def late_bias(e, t, W_e, W_t, W_x, b, w, c):
+    return scores(e, t, W_e, W_t, W_x, 0 * b, w, c) + b @ w
+
+
+def hits(judge):
+    def score(weights, relevant):
+        out = [
+            judge(r[a.topk(int(r.sum())).indices]) for a, r in zip(weights, relevant, strict=True) if r.any()
+        ]
+        return torch.stack(out).float().mean()
+
+    return score
+
+
+def mass(weights, relevant):
+    return torch.stack(
+        [a[r].sum() / a.sum() for a, r in zip(weights, relevant, strict=True) if r.any()]
+    ).mean()
+
+
 def largest_only(weights, relevant):
     top = weights.argmax(1)
     hit = [float(relevant[i, j]) for i, j in enumerate(top) if relevant[i].any()]
@@ -71,6 +116,9 @@ WRONG = [
     ("din-2", "softmax", lambda *a: scores(*a).softmax(0), "normalised over"),
     ("din-2", "no c", lambda *a: scores(*a[:-1], 0.0), "last c"),
     ("din-2", "no b", lambda *a: scores(*a[:5], 0 * a[5], *a[6:]), "bias b"),
+    ("din-2", "difference", difference, "not on the difference"),
+    ("din-2", "bias after ReLU", late_bias, "after the ReLU"),
+    ("din-2", "matrices swapped", lambda e, t, We, Wt, *a: scores(e, t, Wt, We, *a), "other way round"),
     ("din-3", "sign", lambda We, Wt, Wd, Wx: (We + Wd, Wt + Wd, Wx), "MINUS"),
     ("din-3", "half lost", lambda We, Wt, Wd, Wx: (We + Wd, Wt, Wx), "target's half"),
     ("din-3", "in the product", lambda We, Wt, Wd, Wx: (We, Wt, Wx + Wd), "no product"),
@@ -80,10 +128,17 @@ WRONG = [
     ("din-4", "head forgotten", twin(blocks=()), "does not know"),
     ("din-4", "x only", twin(blocks=(0,)), "third block"),
     ("din-4", "product only", twin(blocks=(2,)), "first block"),
+    ("din-4", "not a copy", in_place, "Copy it first"),
+    ("din-4", "c only", twin(weight=False), "Only c has"),
+    ("din-4", "rows", rows_turned, "turned rows"),
+    ("din-4", "bias of the head", head_bias_too, "reads nothing"),
     ("din-4", "t too", twin(blocks=(0, 1, 2)), "negated"),
     ("din-5", "largest only", largest_only, "largest weight only"),
     ("din-5", "empty rows as 0", rows(lambda k, r: k, keep_empty=True), "count as 0"),
     ("din-5", "one average", pooled_share, "all hits by all"),
     ("din-5", "by length", rows(lambda k, r: len(r)), "length of the history"),
+    ("din-5", "any", hits(torch.any), "*any* match"),
+    ("din-5", "all", hits(torch.all), "*all* matches"),
+    ("din-5", "mass of weight", mass, "how much weight"),
     ("din-5", "smallest", rows(lambda k, r: k, sign=-1), "smallest"),
 ]
