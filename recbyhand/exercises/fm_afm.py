@@ -40,6 +40,7 @@ def afm_1(answer):
                 (7 / 6, 7 / 6),
                 "That is the pooled vector. Read it with p, which makes one number of it.",
             ),
+            (7 / 6, "That is half of it: with p = (1, 1) both coordinates of the weighted sum count."),
         ],
     )
     close(answer, 14 / 6, rtol=1e-3, hint="Not yet. Write three columns: exp s, weight, p · e.")
@@ -103,6 +104,18 @@ def afm_2(answer):
                 lambda *x: _scores(*x).sigmoid(),
                 "A sigmoid weighs each pair by itself. The softmax makes the pairs of a row compete.",
             ),
+            (
+                lambda *x: _scores(*x).exp() / _scores(*x).exp().sum(),
+                "Your weights sum to 1 over the whole batch. Divide each row by a sum of its own.",
+            ),
+            (
+                lambda *x: _scores(*x).exp(),
+                "Exponentials, and not yet weights: divide by their sum in each row.",
+            ),
+            (
+                lambda e, W, b, h: torch.relu(e @ W.T + b).softmax(-1) @ h,
+                "Your softmax runs over the t numbers of the layer. First let h make one score of them.",
+            ),
         ],
         rtol=1e-3,
     )
@@ -155,6 +168,14 @@ def afm_3(answer):
             (
                 lambda s, c: s.softmax(0) * ((s.softmax(0) * c).sum() - c),
                 "The sign is wrong: a pair that adds more than the average should gain.",
+            ),
+            (
+                lambda s, c: s.softmax(0) * (c - c.sum()),
+                "Take the weighted mean of c away, not the plain sum.",
+            ),
+            (
+                lambda s, c: s.softmax(0) * (1 - s.softmax(0)),
+                "That is how a weight follows its own score. The logit follows all the weights, each times its c.",
             ),
         ],
         rtol=1e-3,
@@ -325,6 +346,14 @@ def afm_5(answer):
             (
                 lambda a, e, p: _ratio((a * (e @ p)).std(1)),
                 "You measured the spread over the pairs of a row. Each pair varies over the rows: axis 0.",
+            ),
+            (
+                lambda a, e, p: _ratio(a.mean(0) * (e @ p).std(0)),
+                "Weights differ from row to row: multiply in each row first, then take the spread.",
+            ),
+            (
+                lambda a, e, p: (a * (e @ p)).std(0).softmax(0),
+                "A softmax bends the proportions. A share is the number divided by the sum.",
             ),
         ],
         rtol=1e-3,

@@ -36,6 +36,7 @@ def family_1(answer):
             ((3.0, 2.0, -4.0), "These are the three pairs. Add them up."),
             (9.0, "Watch the sign: b keeps -1 for c."),
             (10.0, "You added the numbers up. Multiply the two of each pair."),
+            (66.0, "You took dot products of whole rows. A pair uses one number of each of its two fields."),
         ],
     )
     close(answer, 1.0, hint="Not yet. Find for each pair its two numbers: mirror images about the diagonal.")
@@ -75,6 +76,14 @@ def family_2(answer):
                 "That is a vector with itself. The other one is `v[i, j]`.",
             ),
             (lambda v: 2 * _ffm(v), "Every pair comes twice in your sum. Only i < j."),
+            (
+                over(lambda v, i, j: v[i, j] @ v[j, j]),
+                "The first factor is right. The second is what j keeps for itself; i is its partner.",
+            ),
+            (
+                over(lambda v, i, j: v[i].sum(0) @ v[j].sum(0)),
+                "You added up what a field keeps for all partners: one vector for everybody, as in FM.",
+            ),
             (lambda v: (v * v.transpose(0, 1)).sum(), "Every pair twice, and the diagonal too. Only i < j."),
             (
                 lambda v: 0.5 * (v * v.transpose(0, 1)).sum(),
@@ -118,6 +127,7 @@ def family_3(answer):
                 "These products still have d numbers each. An inner product is one number: sum over the last axis.",
             ),
             (lambda v: _pairs(v).sum(1), "You added the pairs up, as FM does. PNN keeps them apart."),
+            (lambda v: _pairs(v) / v.shape[-1], "You took the mean over d. An inner product is the sum."),
             (
                 lambda v: v @ v.transpose(1, 2),
                 "The whole square, every pair twice and the diagonal. Keep i < j.",
@@ -255,6 +265,8 @@ def family_4(answer):
         raise Wrong("The products stand before the vectors. The formula has them last.")
     if torch.allclose(said, torch.cat([v.transpose(1, 2).flatten(1), _pairs(v)], 1) @ weight, atol=1e-3):
         raise Wrong("The vectors are read across the fields. Flatten (B, F, d) as it is: field by field.")
+    if torch.allclose(said, torch.cat([v.flatten(1), _pairs(v) / d], 1) @ weight, atol=1e-3):
+        raise Wrong("Your products are means over d. An inner product is the sum.")
     close(
         said, right, rtol=1e-3, atol=1e-3, hint="The network does not read [v₁; ...; v_F; p] in this order."
     )
@@ -314,6 +326,14 @@ def family_5(answer):
             (
                 lambda x, y, z: (x < 0) + (y < 0) + (z < 0) in (0, 2),
                 "The signs are right where nothing is 0. Now the zeros: can exactly one weight be 0?",
+            ),
+            (
+                lambda x, y, z: x * y * z > 0 or x == y == z == 0,
+                "Two zeros can be said, too: a = 1, b = 3 and c = 0 make 3, 0 and 0.",
+            ),
+            (
+                lambda x, y, z: x + y + z > 0,
+                "The sum says nothing: look at the product of the three weights.",
             ),
             (
                 lambda x, y, z: x * y * z != 0,

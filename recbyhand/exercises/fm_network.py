@@ -37,6 +37,7 @@ def fnn_1(answer):
             ),
             ((46, 13), "NFM's linear part goes round the network. The network sees the pooled vector alone."),
             ((8, 46), "The numbers are right; FNN comes first."),
+            ((50, 8), "The base w₀ comes once, not once for each field."),
         ],
     )
     close(
@@ -88,6 +89,10 @@ def fnn_2(answer):
                 "You read the table column by column. A field's numbers belong together: row by row.",
             ),
             (lambda w0, w, v: torch.cat([w0.view(1), v.flatten()]), "The weights w are missing."),
+            (
+                lambda w0, w, v: torch.cat([w0.view(1), v.flatten(), w]),
+                "The weights stand behind all vectors in yours. Each stands right before its own vector.",
+            ),
             (lambda w0, w, v: torch.cat([w[:, None], v], 1), "One row per field is right; now flatten it."),
         ],
     )
@@ -143,6 +148,14 @@ def fnn_3(answer):
                 lambda f, s, v: (f - v * (s - v)).sum(),
                 "Keep the vector: NFM's network wants d numbers, not their sum.",
             ),
+            (
+                lambda f, s, v: 0.5 * ((s - v) ** 2 - (s**2 - 2 * f)),
+                "Nearly: s² - 2f are the squares of ALL vectors, v_k's among them. Take it out there, too.",
+            ),
+            (
+                lambda f, s, v: f - (v * (s - v)).sum(),
+                "You took a dot product away, one number for all coordinates. Multiply element by element.",
+            ),
         ],
     )
 
@@ -187,6 +200,12 @@ def fnn_4(answer):
             raise Wrong("Each number passes a ReLU of its own, and the negative ones are lost.")
         if torch.allclose(small, truth / d, atol=1e-6):
             raise Wrong("That is the mean of f. FM takes the sum.")
+        if torch.allclose(small, f.abs().sum(1), atol=1e-6):
+            raise Wrong("You add the sizes up, and lose the signs. Take the units for negative numbers away.")
+        if torch.allclose(small - truth, (small - truth)[0].expand(50), atol=1e-6) and not torch.allclose(
+            small, truth, atol=1e-4
+        ):
+            raise Wrong("Right but for a constant: which of the biases does it come from?")
         if torch.allclose(small, -truth, atol=1e-6):
             raise Wrong("The size is right, the sign is not.")
         if not torch.allclose(small, truth, rtol=1e-4, atol=1e-4):
@@ -256,6 +275,14 @@ def fnn_5(answer):
             (
                 _distinct(lambda a, b, c: [x * y for x, y in zip(a, b, strict=True)]),
                 "There are three pairs, not one: c is missing.",
+            ),
+            (
+                _distinct(lambda a, b, c: [(x + y + z) ** 2 for x, y, z in zip(a, b, c, strict=True)]),
+                "The square of the sum also holds the squares of a, b and c. Take them away.",
+            ),
+            (
+                lambda A, B, C: len(A) * len(B) * len(C) - _distinct(_pooled)(A, B, C),
+                "That is how many are lost. How many are left?",
             ),
         ],
         hint="Not the number of different pooled vectors. Print them for tables of two rows each.",

@@ -57,6 +57,22 @@ def seven_1(answer):
                 "The network reads one vector per field, F of them, not all n.",
             ),
             (lambda F, n, d, h: 1 + n + n * d, "That is the FM. Add the network: two linear layers."),
+            (
+                lambda F, n, d, h: count(F, n, d, h) - 1 - n - n * d,
+                "That is the network. Add the FM that it shares with.",
+            ),
+            (
+                lambda F, n, d, h: count(F, n, d, h) - 2,
+                "Two numbers are missing: the base and the last bias.",
+            ),
+            (
+                lambda F, n, d, h: count(F, n, d, h) + F * (F - 1) // 2,
+                "A pair of fields has no number of its own: its weight is a dot product.",
+            ),
+            (
+                lambda F, n, d, h: count(F, n, d, h) - (n - F) * d,
+                "One row *uses* F vectors; the model *learns* one for each of its n features.",
+            ),
         ],
         rtol=0,
         atol=0.5,
@@ -123,6 +139,14 @@ def seven_2(answer):
             ),
             (middles, "You look at the differences, not at their intervals: nothing is ever uncertain."),
             (turned, "Turned round: above 0 means that the model is better."),
+            (
+                lambda lows, highs: _judge(highs, lows),
+                "The other ends: an interval lies above 0 if its *low* end does, below 0 if its *high* end does.",
+            ),
+            (
+                lambda lows, highs: "better" if min(lows) > 0 else "worse",
+                "What is not better need not be worse: an interval may hold 0.",
+            ),
         ],
         hint="Not for all intervals. Try three that lie above 0, and three of which one holds 0.",
     )
@@ -259,6 +283,14 @@ def seven_4(answer):
             (
                 limited(lambda a, b: 2 * (a + b) / math.sqrt(3)),
                 "Errors do not add up; their squares do.",
+            ),
+            (
+                limited(lambda a, b: 2 * math.sqrt(a**2 / 3)),
+                "You count the error of the best mean alone. The other model's counts, too.",
+            ),
+            (
+                lambda *x: x[0].index(_cheapest(*x)),
+                "That is its place in the list. Return the name that stands there.",
             ),
             (largest, "Of those that are near enough, take the one with the fewest parameters."),
         ],

@@ -53,6 +53,14 @@ def wd_1(answer):
                 "The pair sum is a sum over the d coordinates, not their mean.",
             ),
             (
+                lambda linear, f, deep: sigmoid(linear + f.sum() + deep[:, 0]),
+                "`f.sum()` adds up all rows of the batch. Each row has a pair sum of its own: axis 1.",
+            ),
+            (
+                lambda linear, f, deep: sigmoid(linear + f.sum(1) + deep[:, 0].relu()),
+                "A ReLU on the deep part cuts off every no. Any number may come out of it.",
+            ),
+            (
                 lambda linear, f, deep: sigmoid(linear + f.sum(1) + deep),
                 "`deep` is (B, 1), the others (B): that broadcasts to (B, B). Take its column: `deep[:, 0]`.",
             ),
@@ -98,6 +106,12 @@ def wd_2(answer):
             (lambda a, b, n_a, n_b: n_a + b, "That is where a table for single features would have b."),
             (lambda a, b, n_a, n_b: a * n_b + b + 1, "One too many: rows are counted from 0."),
             (
+                lambda a, b, n_a, n_b: a * n_b + b - 1,
+                "One too few: in a block, value 0 of field b stands first.",
+            ),
+            (lambda a, b, n_a, n_b: a * n_b, "There the block of value `a` begins. Go on to `b` inside it."),
+            (lambda a, b, n_a, n_b: n_a * n_b, "That is the length of the whole table."),
+            (
                 lambda a, b, n_a, n_b: (a - 1) * n_b + b,
                 "Values are counted from 0: before value 1 stands one block.",
             ),
@@ -109,6 +123,10 @@ def wd_2(answer):
 def _row(g: torch.Generator) -> tuple:
     s, t = 1.5 * torch.randn(6, generator=g), 1.5 * torch.randn(6, generator=g)
     return s, t, torch.randint(2, (6,), generator=g).float()
+
+
+def _slope(t):
+    return sigmoid(t) * (1 - sigmoid(t))
 
 
 def _by_autograd(s, t, y, inner):
@@ -174,6 +192,14 @@ def wd_3(answer):
             (
                 lambda s, t, y: (sigmoid(t) - y, twice(s, t, y)),
                 "In the first, p̂ comes from both parts: σ(s + t).",
+            ),
+            (
+                lambda s, t, y: (joint(s, t, y), twice(s, t, y, factor=False) * _slope(s + sigmoid(t))),
+                "Your factor is σ' of the whole logit, which p̂ - y has in it. The inner sigmoid is left: σ'(t).",
+            ),
+            (
+                lambda s, t, y: (-joint(s, t, y), twice(s, t, y)),
+                "The second is right. The first has the wrong sign.",
             ),
         ],
     )

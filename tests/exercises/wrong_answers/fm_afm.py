@@ -113,4 +113,22 @@ WRONG = [
     ("afm-5", "weights only", lambda a, e, p: normal(a.std(0)), "how the weights vary"),
     ("afm-5", "mean weight", lambda a, e, p: a.mean(0), "improve on"),
     ("afm-5", "size", lambda a, e, p: normal(term(a, e, p).abs().mean(0)), "not its size"),
+    ("afm-1", "one coordinate", 7 / 6, "half of it"),
+    (
+        "afm-2",
+        "over everything",
+        lambda *x: F.softmax(scores(*x).flatten(), 0).view_as(scores(*x)),
+        "whole batch",
+    ),
+    ("afm-2", "exponentials", lambda *x: scores(*x).exp(), "not yet weights"),
+    (
+        "afm-2",
+        "over the layer",
+        lambda e, W, b, h: F.softmax(F.relu(e @ W.T + b), -1) @ h,
+        "over the t numbers",
+    ),
+    ("afm-3", "plain sum", lambda s, c: torch.softmax(s, 0) * (c - c.sum()), "not the plain sum"),
+    ("afm-3", "without c", lambda s, c: torch.softmax(s, 0) - torch.softmax(s, 0) ** 2, "its own score"),
+    ("afm-5", "weighed late", lambda a, e, p: normal(a.mean(0) * (e @ p).std(0)), "in each row first"),
+    ("afm-5", "softmax", lambda a, e, p: F.softmax(term(a, e, p).std(0), 0), "bends the proportions"),
 ]

@@ -100,4 +100,26 @@ WRONG = [
     ("family-5", "always", lambda *w: True, "2, 2 and -2"),
     ("family-5", "positive", lambda *w: all(x > 0 for x in w), "two of them"),
     ("family-5", "signs", lambda *w: sum(x < 0 for x in w) % 2 == 0, "exactly one weight"),
+    ("family-1", "whole rows", (V @ V.T).triu(1).sum(), "of whole rows"),
+    ("family-2", "own second", summed(lambda v, i, j: v[i, j] @ v[j, j]), "i is its partner"),
+    (
+        "family-2",
+        "partners added",
+        lambda v: FMInteraction(scalar=True)(v.sum(1)[None])[0],
+        "for all partners",
+    ),
+    ("family-3", "mean", lambda v: pairs(v).mean(-1), "mean over d"),
+    (
+        "family-4",
+        "mean",
+        pnn(all_of, lambda v: torch.cat([v.flatten(1), pairs(v).mean(-1)], 1)),
+        "products are means",
+    ),
+    (
+        "family-5",
+        "all zero",
+        lambda x, y, z: x * y * z > 0 or (x, y, z) == (0, 0, 0),
+        "Two zeros can be said",
+    ),
+    ("family-5", "sum", lambda *w: sum(w) > 0, "sum says nothing"),
 ]

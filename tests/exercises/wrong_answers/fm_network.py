@@ -79,4 +79,27 @@ WRONG = [
         lambda A, B, C: loop(A, B, C, lambda *r: pooled(*r).sum()[None]),
         "summed over d",
     ),
+    ("fnn-1", "base for each field", (5 * (1 + 1 + 8), 8), "not once for each field"),
+    ("fnn-2", "weights last", lambda w0, w, v: torch.cat([w0[None], v.reshape(-1), w]), "behind all vectors"),
+    ("fnn-3", "all squares", lambda f, s, v: ((s - v) ** 2 - s**2) / 2 + f, "squares of ALL vectors"),
+    ("fnn-3", "dot product", lambda f, s, v: f - v @ (s - v), "element by element"),
+    (
+        "fnn-4",
+        "sizes",
+        lambda d: (torch.cat([torch.eye(d), -torch.eye(d)]), torch.zeros(2 * d), torch.ones(2 * d), 0.0),
+        "lose the signs",
+    ),
+    (
+        "fnn-4",
+        "constant",
+        lambda d: (
+            torch.stack([torch.ones(d), -torch.ones(d)]),
+            torch.zeros(2),
+            torch.tensor([1.0, -1.0]),
+            1.0,
+        ),
+        "but for a constant",
+    ),
+    ("fnn-5", "square", lambda A, B, C: loop(A, B, C, lambda a, b, c: (a + b + c) ** 2), "holds the squares"),
+    ("fnn-5", "lost", lambda A, B, C: len(A) * len(B) * len(C) - loop(A, B, C, pooled), "How many are left"),
 ]

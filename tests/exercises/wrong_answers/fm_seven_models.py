@@ -56,4 +56,22 @@ WRONG = [
     ("seven-4", "one error", pick(lambda a, b: math.hypot(a, b) / 3**0.5), "too strict"),
     ("seven-4", "own error", pick(lambda a, b: 2 * b / 3**0.5), "an error, too"),
     ("seven-4", "largest", pick(lambda a, b: 2 * math.hypot(a, b) / 3**0.5, max), "fewest parameters"),
+    ("seven-1", "network", lambda F, n, d, h: h * (F * d + 1) + h + 1, "That is the network"),
+    ("seven-1", "two biases", lambda F, n, d, h: size(F, n, d, h) - 2, "Two numbers are missing"),
+    (
+        "seven-1",
+        "pair weights",
+        lambda F, n, d, h: size(F, n, d, h) + math.comb(F, 2),
+        "no number of its own",
+    ),
+    ("seven-1", "one row", lambda F, n, d, h: size(F, n, d, h) - n * d + F * d, "*uses* F vectors"),
+    ("seven-2", "other ends", lambda a, b: judged(min(b), max(a)), "The other ends"),
+    ("seven-2", "no third", lambda a, b: "better" if min(a) > 0 else "worse", "need not be worse"),
+    ("seven-4", "error of the best", pick(lambda a, b: 2 * a / 3**0.5), "best mean alone"),
+    (
+        "seven-4",
+        "place",
+        lambda *x: x[0].index(pick(lambda a, b: 2 * math.hypot(a, b) / 3**0.5)(*x)),
+        "place in the list",
+    ),
 ]

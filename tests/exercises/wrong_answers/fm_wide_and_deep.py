@@ -81,4 +81,24 @@ WRONG = [
     ("wd-5", "strong crosses", DRAW < 0.4, "may be strong"),
     ("wd-5", "too strict", DRAW < 0.03, "too strict"),
     ("wd-5", "rule", (DRAW > 0.3) & (DRAW < 0.35), "follow the rule. Where"),
+    ("wd-1", "all rows", lambda a, f, h: sigmoid(a + f.sum() + h[:, 0]), "adds up all rows"),
+    ("wd-1", "relu", lambda a, f, h: sigmoid(a + f.sum(1) + h[:, 0].clamp(min=0)), "cuts off every no"),
+    ("wd-2", "block only", lambda a, b, n_a, n_b: n_b * a, "Go on to `b`"),
+    ("wd-2", "length", lambda a, b, n_a, n_b: n_b * n_a, "whole table"),
+    ("wd-2", "one less", lambda a, b, n_a, n_b: a * n_b + (b - 1), "One too few"),
+    (
+        "wd-3",
+        "slope of the whole",
+        lambda s, t, y: (
+            sigmoid(s + t) - y,
+            (sigmoid(s + t.sigmoid()) - y) * sigmoid(s + t.sigmoid()) * sigmoid(-s - t.sigmoid()),
+        ),
+        "of the whole logit",
+    ),
+    (
+        "wd-3",
+        "one sign",
+        lambda s, t, y: (y - sigmoid(s + t), right_second(s, t, y)),
+        "first has the wrong sign",
+    ),
 ]
