@@ -19,7 +19,7 @@ def task():
     return rbh.data.ctr(rbh.data.planted("interests"))
 
 
-# Eight epochs: some starts find likeness late. Seed 2 is below the mean of the history after four, and after eight still
+# Eight epochs: some starts find likeness late. Seed 2 is below the mean after four, and after eight still
 # .04 below the ceiling that seeds 0 and 1 reach.
 def fitted(model, task, seed, epochs, weight_decay):
     rbh.fit(model, task, epochs=epochs, lr=0.01, weight_decay=weight_decay, seed=seed, progress=False)
