@@ -138,6 +138,10 @@ def fm_3(answer):
                 lambda v, x: x[:, None] * (x[:, None] * v).sum(0) - x[:, None] * v,
                 "The own term is xᵢ² vᵢ: one xᵢ of it is lost.",
             ),
+            (
+                lambda v, x: x[:, None] * ((x[:, None] * v).sum(0) - (x[:, None] * v).cumsum(0)),
+                "You take the partners j > i only. As the second of a pair, vᵢ meets those before it, too.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -183,6 +187,8 @@ def fm_4(answer):
                 "The sum of aᵢ² aⱼ over i ≠ j is s₁s₂ - s₃, not s₁s₂: the cubes are in it.",
             ),
             (_by_powers(0, -1, 6), "You took away the cubes only; aᵢ² aⱼ has a repeated index, too."),
+            (_by_powers(-3, 2, 6), "What has repeated indices is in s₁³, and not asked for: take it away."),
+            (_by_powers(0, 0, 6), "s₁³ also holds repeated indices, aᵢ² aⱼ and aᵢ³. Take them away first."),
             (_by_powers(1, 2, 6), "aᵢ² aⱼ comes three times in s₁³: the repeated one has three places."),
             (
                 lambda a: sum(x * y * z for x, y, z in combinations(a, 3)),

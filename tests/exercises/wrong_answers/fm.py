@@ -70,4 +70,12 @@ WRONG = [
     ("fm-5", "rows only", ranked(lambda S: (S.T - S.mean(1)).T), "The rows' means"),
     ("fm-5", "mean twice", ranked(lambda S: S - S.mean(0) - S.mean(1)[:, None]), "add it back once"),
     ("fm-5", "as many as there are", lambda S: min(S.shape), "always suffice"),
+    (
+        "fm-3",
+        "later partners",
+        lambda v, x: x[:, None] * (torch.ones(len(v), len(v)).triu(1) @ (x[:, None] * v)),
+        "j > i only",
+    ),
+    ("fm-4", "added", lambda a: from_powers(a, -3, 2, 6), "not asked for"),
+    ("fm-4", "cube only", lambda a: from_powers(a, 0, 0, 6), "Take them away first"),
 ]
