@@ -33,6 +33,11 @@ def conv_1(answer):
                 "These are the channels apart, each with b. One kernel gives one number per place: add, b once.",
             ),
             ((1.0, 6.0, 3.0), "The bias comes once per place, not once per channel."),
+            ((4.0, 5.0, 4.0), "The first kernel is (1, -1): its second number is taken off, not added."),
+            (
+                (2.0, 5.0, 0.0),
+                "The channels are exchanged: (1, -1) belongs to the first, (2, 0) to the second.",
+            ),
             (
                 (0.0, 5.0, 2.0, 6.0),
                 "A window must lie inside: four places hold three windows of width two.",
@@ -92,6 +97,10 @@ def conv_2(answer):
                 "The ReLU comes after the convolution: it is not part of it.",
             ),
             (
+                lambda x, W, b: _by_definition(x, W, x.shape[1] * b),
+                "The bias comes once per output, not once per channel.",
+            ),
+            (
                 lambda x, W, b: torch.einsum("bctk,ock->boct", _windows(x, W), W) + b[:, None, None],
                 "Sum over the channels, too: one kernel gives one number per place.",
             ),
@@ -147,6 +156,18 @@ def conv_3(answer):
                 lambda F, K: (K - 1) * F,
                 "As if the row were a ring: at the end there is no field left to meet.",
             ),
+            (
+                lambda F, K: (K - 1) * (2 * F - K),
+                "You counted every pair from both its sides: halve that.",
+            ),
+            (
+                lambda F, K: F * (F - 1) // 2 - _meet(F, K),
+                "Those are the pairs that never meet. Asked are the others.",
+            ),
+            (
+                lambda F, K: (F - K + 1) * (K - 1),
+                "Those are pairs with the first field of each window. The last window has more.",
+            ),
             (lambda F, K: K * (K - 1) // 2, "That is the pairs in one window. The window slides."),
         ],
     )
@@ -173,6 +194,7 @@ def _layers() -> list[tuple]:
     once = "A symmetric kernel stands a reversal. Try several random orders, not one particular one."
     grid = "Reorder the columns, V[:, order]; a layer may well care which *line* is which field."
     pairs = "A layer may return one number, or a matrix: flatten the output before you sort it."
+    sums = "Your test compares sums. Differences of neighbours add up to 0 in any order: compare all values."
     weights = torch.randn(4, generator=g)
     return [
         (lambda V: window(V, W), False, seen),
@@ -184,6 +206,7 @@ def _layers() -> list[tuple]:
         (turn, True, values),
         (lambda V: V.cumsum(-1), False, seen),
         (lambda V: V[:, 0], False, seen),
+        (lambda V: V - V.roll(1, -1), False, sums),
     ]
 
 
@@ -192,7 +215,7 @@ def _layers() -> list[tuple]:
     "Draw V and an order, compute `layer(V)` and `layer(V[:, order])`. When are they the same values?",
     "`.flatten().sort().values` of both, then `torch.allclose`. One order is not enough: loop.",
     todo="Complete the function `order_is_nothing(layer, F, d)`: it returns True or False.",
-    solved="Right. Nine layers have passed your test or failed it as they should.",
+    solved="Right. Ten layers have passed your test or failed it as they should.",
 )
 def conv_4(answer):
     if not callable(answer):
@@ -242,6 +265,14 @@ def conv_5(answer):
             (lambda ks: sum(k - 1 for k in ks), "One too few: without any layer you see one place."),
             (lambda ks: max(ks), "That is the widest window. Each layer widens the view further."),
             (lambda ks: 1 + 2 * len(ks), "Right for kernels of width 3. Others widen the view by k - 1."),
+            (
+                lambda ks: 1 + sum(k // 2 for k in ks),
+                "That is one side of the window only. A width of k adds k - 1 places.",
+            ),
+            (
+                lambda ks: 60 - sum(k - 1 for k in ks),
+                "That is how many outputs are left of 60. Asked is how many places ONE of them sees.",
+            ),
             (lambda ks: len(ks) * (ks[0] - 1) + 1, "All kernels count, each with its own width."),
         ],
     )

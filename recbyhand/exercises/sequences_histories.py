@@ -9,32 +9,38 @@ import torch
 from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
-Z = 0.5 * 2 + 0.1 - 1 * 0.25 + 0.15  # = 1
+Z = 0.5 * 2 + 0.1 - 1 * 0.75 + 0.15  # = 0.5; no part of it alone gives that
 
 
 @exercise(
     "hist-1",
     "Four terms go into the tanh: film, state, and two biases.",
-    "0.5 · 2 + 0.1 - 1 · 0.25 + 0.15 = 1, and then the squeeze.",
+    "0.5 · 2 + 0.1 - 1 · 0.75 + 0.15 = 0.5, and then the squeeze.",
     todo="Replace the `...` by one number.",
-    solved="Right: tanh 1.",
+    solved="Right: tanh 0.5.",
 )
 def hist_1(answer):
     one_of_wrong(
         answer,
         [
-            (1.0, "That is what goes into the tanh. Squeeze it."),
+            (0.5, "That is what goes into the tanh. Squeeze it."),
             (math.tanh(1.25), "The state before is missing: it comes with the weight -1."),
-            (math.tanh(1.5), "The weight of the state is -1, not +1."),
-            (math.tanh(0.9), "The first bias, 0.1, is missing."),
-            (math.tanh(0.85), "The second bias, 0.15, is missing."),
-            (math.tanh(0.75), "Both biases are missing."),
-            (1 / (1 + math.exp(-1)), "That is the sigmoid of 1. This cell squeezes with tanh."),
-            (math.tanh(1) + 0.25, "The old state is already inside; nothing is added to the new one."),
+            (math.tanh(2.0), "The weight of the state is -1, not +1."),
+            (math.tanh(0.4), "The first bias, 0.1, is missing."),
+            (math.tanh(0.35), "The second bias, 0.15, is missing."),
+            (math.tanh(0.25), "Both biases are missing."),
+            (
+                math.tanh(1.0),
+                "That is the film alone: the old state and two biases belong to the sum, too.",
+            ),
+            (math.tanh(1.5), "The weight of the film is missing: it comes with 0.5."),
+            (math.tanh(-1.375), "The weights are exchanged: 0.5 is the film's, -1 the state's."),
+            (1 / (1 + math.exp(-0.5)), "That is the sigmoid of 0.5. This cell squeezes with tanh."),
+            (math.tanh(0.5) + 0.75, "The old state is already inside; nothing is added to the new one."),
         ],
         atol=2e-4,
     )
-    close(answer, math.tanh(Z), atol=2e-4, hint="Not yet. What goes into the tanh is 1.")
+    close(answer, math.tanh(Z), atol=2e-4, hint="Not yet. What goes into the tanh is 0.5.")
 
 
 def _events(g: torch.Generator) -> tuple:
@@ -106,6 +112,14 @@ def hist_2(answer):
         likes = [film for t, film, s in sorted(events) if t < now and s >= 4][:length]
         return likes + [0] * (length - len(likes))
 
+    def cut_first(events, now, length):
+        latest = sorted(e for e in events if e[0] < now)[-length:]
+        return _cut(latest, now, length)
+
+    def by_film(events, now, length):
+        likes = sorted(film for t, film, s in events if t < now and s >= 4)[-length:]
+        return likes + [0] * (length - len(likes))
+
     function(
         _numbers(answer),
         inputs=draws,
@@ -134,6 +148,15 @@ def hist_2(answer):
             (
                 lambda e, n, k: [v for v in _cut(e, n, k) if v],
                 "A history that is too short must be filled with zeros up to `length`.",
+            ),
+            (
+                cut_first,
+                "You took the latest `length` films and then dropped those not liked. First the likes, then the cut.",
+            ),
+            (by_film, "Sorted by film. What counts is the time, the first of the three."),
+            (
+                lambda e, n, k: _cut([(t, t, s) for t, _, s in e], n, k),
+                "Those are the times. The films are asked for.",
             ),
         ],
     )
@@ -199,6 +222,18 @@ def hist_3(answer):
                 lambda w, v, h: w * (1 - h[-1] ** 2),
                 "That is the reach of the LAST film. The first has a long way.",
             ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - torch.tanh(h) ** 2).prod(),
+                "The states h are tanh's already: 1 - h², without another tanh.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - h[-1] ** 2),
+                "One slope only. Every step has its own factor 1 - hₜ².",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (1 - h**2).sum(),
+                "You added the slopes. The chain rule multiplies them.",
+            ),
             (lambda w, v, h: w * v * (1 - h**2).prod(), "One v only: each of the L - 1 steps brings one."),
         ],
         rtol=1e-3,
@@ -242,6 +277,10 @@ def hist_4(answer):
         place = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1)
         return states[torch.arange(len(mask)), place - 1]
 
+    def one_further(states, mask):
+        place = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1).clamp(max=mask.shape[1] - 1)
+        return states[torch.arange(len(mask)), place] * mask.any(1)[:, None]
+
     def first(states, mask):
         return states[torch.arange(len(mask)), mask.int().argmax(1)] * mask.any(1)[:, None]
 
@@ -263,6 +302,11 @@ def hist_4(answer):
                 lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
                 "That is the mean of the real states. One of them is asked for, the newest.",
             ),
+            (
+                lambda s, m: (s * m[..., None]).sum(1),
+                "That adds up the real states. One of them is asked for, the newest.",
+            ),
+            (one_further, "One place too far: a place counted from 1 is an index after taking 1 off."),
         ],
     )
 
@@ -312,6 +356,18 @@ def hist_5(answer):
             (
                 lambda d_in, d_h, layers, both: layers * _count(d_in, d_h, 1, both),
                 "The layers differ: only the first reads films, the others read states.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: (
+                    _rule()(d_in, d_h, layers, both) - layers * (2 if both else 1) * d_h**2
+                ),
+                "The matrix on the state is missing: each layer and direction reads its own state before.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: (
+                    _rule()(d_in, d_h, layers, both) + (2 * layers * d_h**2 if both else 0)
+                ),
+                "Each direction keeps its own state of d_h numbers; only what comes from the layer below is 2 d_h.",
             ),
         ],
     )

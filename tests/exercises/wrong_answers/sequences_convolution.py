@@ -47,6 +47,14 @@ def rows(layer, F=4, d=6):
     return True
 
 
+def sums(layer, F=4, d=6):
+    for _ in range(10):
+        V, order = torch.randn(F, d), torch.randperm(d)
+        if not torch.allclose(layer(V).sum(), layer(V[:, order]).sum(), atol=1e-4):
+            return False
+    return True
+
+
 def other_way(layer, F=4, d=6):
     for _ in range(10):
         V, order = torch.randn(F, d), torch.randperm(d)
@@ -62,6 +70,9 @@ WRONG = [
     ("conv-1", "second channel", [1, 3, 3], "Only the second"),
     ("conv-1", "bias twice", torch.tensor([1, 6, 3]), "once per channel"),
     ("conv-1", "four outputs", [0, 5, 2, 6], "must lie inside"),
+    ("conv-1", "added", [4, 5, 4], "taken off"),
+    ("conv-1", "channels exchanged", [2, 5, 0], "channels are exchanged"),
+    ("conv-2", "bias per channel", lambda x, W, b: F.conv1d(x, W, b * x.shape[1]), "once per output"),
     ("conv-2", "no bias", lambda x, W, b: F.conv1d(x, W), "bias is missing"),
     ("conv-2", "turned round", turned_round, "turned round"),
     ("conv-2", "bent", lambda x, W, b: F.relu(F.conv1d(x, W, b)), "ReLU"),
@@ -69,6 +80,9 @@ WRONG = [
     ("conv-2", "one short", one_short, "last window"),
     ("conv-2", "padded", lambda x, W, b: F.conv1d(x, W, b, padding=1), "padded the ends"),
     ("conv-3", "twice", lambda F, K: (F - K + 1) * math.comb(K, 2), "there twice"),
+    ("conv-3", "both sides", lambda F, K: (K - 1) * (2 * F - K), "both its sides"),
+    ("conv-3", "never", lambda F, K: math.comb(max(F - K + 1, 0), 2), "never meet. Asked"),
+    ("conv-3", "first of each window", lambda F, K: (K - 1) * (F - K + 1), "first field of each window"),
     ("conv-3", "all pairs", lambda F, K: math.comb(F, 2), "all pairs"),
     ("conv-3", "one too far", lambda F, K: sum(F - s for s in range(1, K + 1)), "at most K - 1"),
     ("conv-3", "neighbours", lambda F, K: F - 1, "K = 2 only"),
@@ -77,11 +91,14 @@ WRONG = [
     ("conv-4", "same to all", never_reorders, "to every layer"),
     ("conv-4", "not sorted", unsorted, "sort before"),
     ("conv-4", "reversed only", reversal, "symmetric kernel"),
+    ("conv-4", "sums only", sums, "compares sums"),
     ("conv-4", "lines as well", rows, "which *line*"),
     ("conv-4", "other way round", other_way, "wrong way round"),
     ("conv-5", "sum", sum, "overlap"),
     ("conv-5", "product", math.prod, "does not multiply"),
     ("conv-5", "one too few", lambda kernels: sum(kernels) - len(kernels), "One too few"),
+    ("conv-5", "one side", lambda kernels: 1 + sum(k // 2 for k in kernels), "one side of the window"),
+    ("conv-5", "outputs left", lambda kernels: 60 + len(kernels) - sum(kernels), "outputs are left"),
     ("conv-5", "widest", max, "widest window"),
     ("conv-5", "threes only", lambda kernels: 2 * len(kernels) + 1, "width 3. Others"),
 ]

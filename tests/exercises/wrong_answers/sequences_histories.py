@@ -20,6 +20,17 @@ def before(t, now):
     return t < now
 
 
+def late_likes(events, now, length):
+    rows = sorted(e for e in events if e[0] < now)[-length:]
+    films = [film for _, film, stars in rows if stars >= 4]
+    return films + [0] * (length - len(films))
+
+
+def sorted_films(events, now, length):
+    films = sorted(film for t, film, stars in events if t < now and stars >= 4)[-length:]
+    return films + [0] * (length - len(films))
+
+
 def chain(w, v, h, steps=None, slopes=None):
     out = w * v ** (len(h) - 1 if steps is None else steps)
     for s in h if slopes is None else slopes:
@@ -50,26 +61,39 @@ def rule(second, biases=2, directions=2):
     return weights
 
 
+def no_state(d_in, d_h, layers, both):
+    k = 2 if both else 1
+    return sum(k * d_h * ((k * d_h if layer else d_in) + 2) for layer in range(layers))
+
+
 WRONG = [
-    ("hist-1", "not squeezed", 1, "into the tanh"),
+    ("hist-1", "not squeezed", 0.5, "into the tanh"),
     ("hist-1", "no state", math.tanh(0.5 * 2 + 0.25), "The state before"),
-    ("hist-1", "sign of the state", torch.tanh(torch.tensor(1.5)), "not +1"),
-    ("hist-1", "one bias", math.tanh(0.85), "second bias"),
-    ("hist-1", "sigmoid", torch.sigmoid(torch.tensor(1.0)), "sigmoid"),
+    ("hist-1", "sign of the state", torch.tanh(torch.tensor(2.0)), "not +1"),
+    ("hist-1", "one bias", math.tanh(0.35), "second bias"),
+    ("hist-1", "film alone", math.tanh(0.5 * 2), "the film alone"),
+    ("hist-1", "weights exchanged", math.tanh(0.5 * 0.75 - 2 + 0.25), "exchanged"),
+    ("hist-1", "sigmoid", torch.sigmoid(torch.tensor(0.5)), "sigmoid"),
     ("hist-2", "not sorted", cut(before, sort=False), "any order"),
     ("hist-2", "ties", cut(lambda t, now: t <= now), "Strictly before"),
     ("hist-2", "future", cut(lambda t, now: True), "the future"),
     ("hist-2", "all films", cut(before, likes=1), "Every film"),
     ("hist-2", "five stars only", cut(before, likes=5), "Four stars"),
     ("hist-2", "earliest", cut(before, last=False), "first likes"),
+    ("hist-2", "cut before the likes", late_likes, "First the likes"),
+    ("hist-2", "sorted by film", sorted_films, "Sorted by film"),
     ("hist-2", "padded in front", cut(before, front=True), "in front. This"),
     ("hist-3", "no slopes", lambda w, v, h: chain(w, v, h, slopes=[]), "slopes of the tanh"),
     ("hist-3", "a step too many", lambda w, v, h: chain(w, v, h, steps=len(h)), "One v too many"),
     ("hist-3", "no w", lambda w, v, h: chain(1.0, v, h), "through w"),
     ("hist-3", "first slope", lambda w, v, h: chain(w, v, h, slopes=h[1:]), "The first step has"),
+    ("hist-3", "another tanh", lambda w, v, h: chain(w, v, h, slopes=h.tanh()), "without another tanh"),
+    ("hist-3", "one slope", lambda w, v, h: chain(w, v, h, slopes=h[-1:]), "One slope only"),
     ("hist-3", "last film", lambda w, v, h: w * (1 - h[-1].square()), "the LAST film"),
     ("hist-4", "count", at(lambda m: max(int(m.sum()) - 1, 0)), "You count"),
     ("hist-4", "last column", lambda s, m: s[:, -1, :], "padding or not. Use"),
+    ("hist-4", "sum", lambda s, m: torch.einsum("bld,bl->bd", s, m.float()), "adds up the real"),
+    ("hist-4", "one too far", at(lambda m: min(last_true(m) + 1, len(m) - 1)), "One place too far"),
     ("hist-4", "first", at(lambda m: int(m.nonzero()[0]) if m.any() else 0), "the first True"),
     (
         "hist-4",
@@ -83,6 +107,7 @@ WRONG = [
         lambda s, m: torch.stack([s[b, last_true(row)] for b, row in enumerate(m)]),
         "gives its first state",
     ),
+    ("hist-5", "no state matrix", no_state, "matrix on the state"),
     ("hist-5", "one bias", rule(lambda d, h, k: k * h, biases=1), "Torch has two"),
     ("hist-5", "films again", rule(lambda d, h, k: d), "does not read films"),
     ("hist-5", "one direction's states", rule(lambda d, h, k: h), "the states of both"),
