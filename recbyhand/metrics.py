@@ -376,6 +376,8 @@ def evaluate_ranking(
     check_schema(model, task.schema)
     if k < 1:
         raise ValueError(f"k={k}: a ranking is judged by its first k items, at least one")
+    if users is not None and users < 1:
+        raise ValueError(f"users={users}: how many users to draw, at least one; without it, all of them")
     ranking, items = task.ranking(), task.catalogue()
     rows = np.arange(len(ranking))
     if not len(rows):

@@ -70,6 +70,8 @@ def fit(
 
     Raises FloatingPointError at the first loss or gradient that is not finite, naming epoch, step and rows.
     """
+    if not hasattr(task, "train"):
+        raise TypeError(f"fit takes a whole task, as rbh.data.ctr(data) makes it, not {type(task).__name__}")
     check_schema(model, task.schema)
     if monitor not in ("auc", "log_loss"):
         raise ValueError(f'monitor={monitor!r} is unknown: choose "auc" or "log_loss".')
@@ -224,7 +226,7 @@ def recommend(model: nn.Module, task, user, k: int = 10, seen: bool = False) -> 
     `user` is named as in the tables. Items the user has met (in any part of the task, or in the history) are
     left out, unless `seen=True`. Columns: rank, title, probability. Ties keep the order of the catalogue.
 
-    Raises KeyError for a user who is not in the tables, ValueError for k below 1.
+    Raises KeyError for a user who is not in the tables, ValueError for k below 1 or a logit that is no number.
     """
     check_schema(model, task.schema)
     if k < 1:
@@ -236,6 +238,8 @@ def recommend(model: nn.Module, task, user, k: int = 10, seen: bool = False) -> 
         met = torch.cat([*met, task.events.item[start:stop].long()])
         items = items[~torch.isin(items, met)]
     logits = predict(model, task.candidates(task.users_at(torch.tensor([uid])), items))
+    if logits.isnan().any():
+        raise ValueError(f"{int(logits.isnan().sum())} logits are not a number (nan): they have no rank.")
     top = torch.argsort(logits, descending=True, stable=True)[:k]
     return pd.DataFrame(
         {

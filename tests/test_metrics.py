@@ -412,3 +412,9 @@ def test_compare_says_what_is_wrong(task, counted):
         rbh.compare({"a": torch.zeros(3)}, task.test)
     with pytest.raises(TypeError, match=r"task\.test"):
         rbh.compare(counted, task)
+
+
+@pytest.mark.parametrize("users", [0, -1])
+def test_a_ranking_of_nobody_is_refused(task, counted, users):
+    with pytest.raises(ValueError, match=f"users={users}"):
+        rbh.evaluate_ranking(next(iter(counted.values())), task, users=users)

@@ -303,6 +303,8 @@ def test_bad_arguments(task):
         rbh.fit(fm, task, monitor="f1")
     with pytest.raises(ValueError, match="at least 1"):
         rbh.fit(fm, task, epochs=0)
+    with pytest.raises(TypeError, match=r"a whole task.*not Examples"):
+        rbh.fit(fm, task.train)
     empty = SimpleNamespace(train=task.train.subset(slice(0, 0)), valid=task.valid, schema=task.schema)
     with pytest.raises(ValueError, match="training set is empty"):
         rbh.fit(fm, empty)
@@ -514,3 +516,10 @@ def test_at_least_one_item_is_asked_for(task, k):
         rbh.recommend(model, task, task.schema.user_ids[0], k=k)
     with pytest.raises(ValueError, match="at least one"):
         rbh.evaluate_ranking(model, task, k=k)
+
+
+def test_a_probability_that_is_no_number_recommends_nothing(task):
+    model = MatrixFactorization(task.schema, dim=2)
+    torch.nn.init.constant_(model.mean, math.nan)
+    with pytest.raises(ValueError, match="not a number"):
+        rbh.recommend(model, task, user=task.schema.user_ids[0])

@@ -300,6 +300,10 @@ def ctr(
 
     Raises ValueError for a setting it does not know, or for a target whose user or item is in no table.
     """
+    if not hasattr(dataset, "targets"):
+        raise TypeError(
+            f"ctr takes a data set, as rbh.data.from_frames(ratings) makes it, not {type(dataset).__name__}"
+        )
     if split not in ("user", "global", "random"):
         raise ValueError(f'split={split!r}: choose "user", "global" or "random"')
     if history_of not in ("liked", "all"):
@@ -403,6 +407,12 @@ def _schema(dataset: Dataset, history: int) -> Schema:
             raise ValueError(
                 f"{dataset.name}: {kind} {readable(twice)} has more than one row among the {kind}s: keep one"
             )
+    names = ["user", "item", *dataset.user_columns, *dataset.item_columns]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(
+            f"{dataset.name}: two fields are called {min(twice)!r} (the ids are 'user' and 'item'): rename the "
+            "feature of the users or that of the items"
+        )
     user_fields, user_table = _features(dataset.users, dataset.user_columns)
     item_fields, item_table = _features(dataset.items, dataset.item_columns)
     return Schema(

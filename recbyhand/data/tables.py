@@ -191,7 +191,7 @@ def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> p
                 f"column {column!r} of {name} has {numbers.nunique()} different numbers, but a feature is a "
                 f"category: put them in groups, pd.qcut({name}[{column!r}], 10).astype(str)"
             )
-    return table.reset_index(drop=True)
+    return table.rename(columns=str).reset_index(drop=True)
 
 
 def _check_columns(table: pd.DataFrame, name: str, needed: tuple[str, ...]) -> None:
@@ -199,8 +199,9 @@ def _check_columns(table: pd.DataFrame, name: str, needed: tuple[str, ...]) -> N
         raise TypeError(f"{name} is a {type(table).__name__}; give a pandas DataFrame")
     for column in needed:
         if column not in table:
-            close = difflib.get_close_matches(column, map(str, table.columns), n=1, cutoff=0.5)
-            close = close or [str(c) for c in table.columns if column in str(c).lower()][:1]
+            free = [str(c) for c in table.columns if c not in (*needed, "time", "title")]
+            close = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
+            close = close or [c for c in free if column in c.lower()][:1]
             remedy = f'{name}.rename(columns={{"{close[0]}": "{column}"}})' if close else "add it"
             raise ValueError(f"{name} has no column {column!r}, only {[*map(str, table.columns)]}: {remedy}")
     if table.columns.duplicated().any():

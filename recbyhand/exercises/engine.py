@@ -36,7 +36,7 @@ def check(name: str, answer: Any = ...) -> Result:
     """Check an answer to the exercise `name`; a wrong one gets a hint, never an exception."""
     exercise_ = _find(name, EXERCISES, "exercise")
     if isinstance(exercise_, Note):
-        return Result(name, False, exercise_.message, "unknown")
+        return Result(exercise_.name, False, exercise_.message, "unknown")
     try:
         if _untouched(answer):
             raise Wrong(exercise_.todo, "stub")
@@ -290,8 +290,8 @@ def load_all() -> dict[str, Exercise]:
 def _find(name: str, registry: dict, what: str) -> Any:
     """The entry called `name`, or a note that names the nearest ones."""
     load_all()
-    if name in registry:
-        return registry[name]
+    if str(name) in registry:
+        return registry[str(name)]
     near = difflib.get_close_matches(str(name), registry, n=3, cutoff=0.4)
     known = ", ".join(sorted(registry)) or "none yet"
     there = f"Did you mean {', '.join(near)}?" if near else f"There are: {known}."

@@ -44,7 +44,8 @@ class UserVectors(nn.Module):
         self.width = dim * (ids + (len(schema.user_fields) if self.fields is not None else 0))
 
     def forward(self, batch: Batch) -> Tensor:
-        parts = [torch.zeros(len(batch), 0, device=batch.user.device)]  # (B, 0)
+        # Empty and of the lowest type: joined with vectors of any precision, it leaves theirs as it is.
+        parts = [batch.user.new_zeros(len(batch), 0, dtype=torch.bool)]  # (B, 0)
         if self.id is not None:
             parts.append(self.id(batch.user))  # (B, d)
         if self.fields is not None:

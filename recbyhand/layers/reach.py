@@ -10,6 +10,7 @@ from recbyhand.layers.recurrence import GRUCell, LSTMCell, RNNCell
 CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
 
 
+@torch.enable_grad()
 def state_gradient(cell: nn.Module, x: Tensor) -> Tensor:
     """|| d h_T / d x_{T-k} || for k = 0 ... T-1: how much the last state still hears of the event k steps ago.
 

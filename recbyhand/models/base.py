@@ -19,6 +19,9 @@ class Recommender(nn.Module):
         model = super().__new__(cls)
         if schema is None:  # a copy is being made: it brings its own schema and settings
             return model
+        if not hasattr(schema, "n_users"):
+            got = type(schema).__name__
+            raise TypeError(f"{cls.__name__} is built from a schema, such as task.schema, not {got}")
         signature = inspect.signature(cls.__init__)
         try:
             given = signature.bind(model, schema, *args, **settings)

@@ -51,7 +51,13 @@ class FNN(Recommender):
 
     @classmethod
     def from_fm(cls, fm: FM, **settings) -> FNN:
-        """A network on copies of the weights of `fm`; `settings` as for `FNN`, `dim` is that of `fm`."""
+        """A network on copies of the weights of `fm`; `settings` as for `FNN`, `dim` is that of `fm`.
+
+        Raises TypeError for a model that is no FM: it would hand over nothing, or weights of another meaning.
+        """
+        if not isinstance(fm, FM):
+            got = fm.__name__ if isinstance(fm, type) else f"a {type(fm).__name__}"
+            raise TypeError(f"FNN.from_fm takes a trained FM, such as fm = FM(schema); got {got}")
         model = cls(fm.schema, dim=fm.settings["dim"], **settings)
         model.load_state_dict(fm.state_dict(), strict=False)  # the names of bias, linear, embedding agree
         return model

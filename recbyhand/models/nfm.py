@@ -45,5 +45,5 @@ class NFM(Recommender):
         ids = batch.ids()  # (B, C) columns of ids of F fields
         w = self.linear(ids)  # (B, F, 1)
         f = self.interaction(self.embedding(ids))  # (B, d)
-        f = self.dropout(self.norm(f))  # (B, d)
+        f = self.dropout(self.norm(f)).to(w.dtype)  # (B, d) the pair sum is float32 at least
         return self.bias + w.sum((1, 2)) + self.mlp(f)[:, 0]  # (B,)

@@ -120,9 +120,9 @@ class HistoryAttention(Widget):
 
     def weights(self) -> np.ndarray:
         """(forms, targets, L) weights as drawn: normalised or not, 0 where padded."""
+        if not self.normalise or not self.real().any():  # without a real event, all weights are 0
+            return np.where(self.real(), self.scores.astype(np.float64), 0)
         scores = np.where(self.real(), self.scores.astype(np.float64), -np.inf)
-        if not self.normalise:
-            return np.where(self.real(), scores, 0)
         raised = np.exp(scores - scores.max(2, keepdims=True))
         return raised / raised.sum(2, keepdims=True)
 

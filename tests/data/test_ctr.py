@@ -535,3 +535,18 @@ def test_what_the_book_says_of_movielens(ml100k):
     assert ml100k.ratings.duplicated(["user", "time"], keep=False).mean() == pytest.approx(0.76, abs=0.005)
     task = ctr(ml100k, split="global")
     assert task.test.cold_user.float().mean() == pytest.approx(0.86, abs=0.005)
+
+
+@pytest.mark.parametrize("column", ["year", "item"])
+def test_two_fields_of_one_name_are_refused(column):
+    """Fields are chosen by name (crosses, pairs): with two of a name, one would be taken for the other."""
+    ratings = pd.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [5, 1, 4]})
+    users = pd.DataFrame({"user": [1, 2], column: ["a", "b"]})
+    items = pd.DataFrame({"item": [1, 2], "year": ["x", "y"]})
+    with pytest.raises(ValueError, match=f"two fields are called '{column}'.*rename"):
+        ctr(from_frames(ratings, users, items))
+
+
+def test_tables_alone_are_no_data_set():
+    with pytest.raises(TypeError, match=r"from_frames.*not DataFrame"):
+        ctr(pd.DataFrame({"user": [1], "item": [1], "rating": [5]}))

@@ -102,6 +102,7 @@ REFUSED = {
     "empty": (ratings()[:0], {}, "ratings has no rows"),
     "no rating": (ratings().rename(columns={"rating": "stars"}), {}, "no column 'rating'"),
     "userId": (ratings().rename(columns={"user": "userId"}), {}, r'rename\(columns=\{"userId": "user"\}\)'),
+    "no item, but a time": (ratings().drop(columns="item"), {}, "no column 'item'.*: add it"),
     "two users": (pd.concat([ratings(), ratings()[["user"]]], axis=1), {}, "two columns called 'user'"),
     "off scale": (ratings(rating=[5, 3, 9, 8]), {}, r"row 102 \(and 1 more\): rating 9 is off the scale"),
     "nan rating": (ratings(rating=[5, np.nan, 4, 1]), {}, "row 101: rating is nan"),
@@ -157,3 +158,11 @@ def test_display_escapes_what_it_shows():
     assert "<script" not in data._repr_html_()
     assert "&lt;script" in data._repr_html_()
     assert "users 3, items 3, examples 4" in repr(data)
+
+
+def test_columns_named_by_numbers():
+    users = pd.DataFrame({"user": [7, 8, 9], 5: ["a", "b", "a"]})
+    data = from_frames(ratings(), users)
+    assert data.user_columns == ["5"]
+    assert "user features 5" in repr(data)
+    assert ctr(data).schema.user_fields[0].name == "5"

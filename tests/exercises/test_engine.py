@@ -278,3 +278,9 @@ def test_one_of_wrong_takes_a_mapping_too():
 def test_machinery_is_not_taken_for_a_chapter():
     here = {path.stem for path in engine._HERE.glob("*.py")}
     assert here >= engine._MACHINERY
+
+
+@pytest.mark.parametrize("name", [None, 5, ["mf-1"]])
+def test_a_name_that_is_no_text_is_unknown(name):
+    for said in (engine.check(name, 1), engine.hint(name)):
+        assert "No exercise has this name" in said._repr_html_()

@@ -73,3 +73,20 @@ def test_json_settings_and_weights_rebuild_the_model(name):
     again.load_state_dict(model.state_dict())
     batch = make_batch(SCHEMA)
     assert torch.equal(again(batch), model(batch))
+
+
+def test_a_model_is_built_from_a_schema():
+    with pytest.raises(TypeError, match=r"FM is built from a schema, such as task\.schema, not dict"):
+        FM({"schema": SCHEMA})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN"])
+def test_weights_of_another_precision(name, dtype):
+    """Nothing in a model has a precision of its own that does not fit the next layer."""
+    torch.manual_seed(0)
+    model = getattr(models, name)(SCHEMA).eval()
+    batch = make_batch(SCHEMA)
+    with torch.no_grad():
+        expected = model(batch)
+        torch.testing.assert_close(model.to(dtype)(batch), expected.to(dtype), atol=2e-2, rtol=2e-2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbyhand.models import AFM, FM, FNN, NFM, DeepFM, Poly2, WideDeep
+from recbyhand.models import AFM, FM, FNN, NFM, DeepFM, MatrixFactorization, Poly2, WideDeep
 from tests.factories import make_batch, make_schema
 
 SCHEMA = make_schema()
@@ -144,6 +144,12 @@ def test_fnn_starts_from_the_fm_and_leaves_it_alone():
     F.binary_cross_entropy_with_logits(fnn(BATCH), BATCH.label).backward()
     optimiser.step()
     assert all(torch.equal(before[name], value) for name, value in fm.state_dict().items())
+
+
+@pytest.mark.parametrize("other", [MatrixFactorization(SCHEMA), AFM(SCHEMA), FM])
+def test_fnn_starts_from_nothing_but_an_fm(other):
+    with pytest.raises(TypeError, match=r"takes a trained FM.*got"):
+        FNN.from_fm(other)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -240,6 +240,10 @@ def test_python_side():
     best = HISTORY[int(np.where(MASK, SCORES[1, 1], -np.inf).argmax())]
     assert widget.describe().endswith(f"by unit: for 霸王别姬 the largest weight is that of {best}.")
     np.testing.assert_allclose(widget.weights().sum(2), 1)
+    nothing = HistoryAttention(np.ones((1, 2, 3)), mask=[0, 0, 0], relevant=np.ones((2, 3)))
+    assert not nothing.weights().any()  # as masked_softmax
+    assert nothing.agreement().isna().all(axis=None)
+    assert HistoryAttention(np.ones((1, 2, 0))).weights().shape == (1, 2, 0)
     for wrong, word in [
         ({"scores": np.zeros((9, 2, 3))}, "at most 8 forms, 40"),
         ({"scores": np.zeros((1, 1, 51))}, "at most"),
