@@ -128,3 +128,10 @@ def test_prints_that_arrive_in_pieces_are_one_output():
     assert lessons.joined(pieces) == [
         said("stdout", "a\nb\n"), table, said("stdout", "c\n"), said("stderr", "d\n"),
     ]  # fmt: skip
+
+
+@each_lesson
+def test_every_column_of_a_table_has_a_name(path):
+    text = [cell.source for cell in lessons.read(path).cells if cell.cell_type == "markdown"]
+    heads = re.findall(r"^(\|.*\|) *\n\|[-| :]+\|", "\n\n".join(text), flags=re.M)
+    assert [head for head in heads if re.search(r"\|\s*\|", head)] == []
