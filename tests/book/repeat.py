@@ -15,7 +15,7 @@ from paths import ROOT
 TIMES = {"seconds", "time", "s", "s/epoch", "ms", "wall", "duration"}  # columns of tables that hold timings
 TIMED = re.compile(r"\d[\d.,]*\s*(?:s|ms|µs|us|seconds?|minutes?|rows/s|it/s|MB)\b")
 NAMED_AT_RANDOM = re.compile(
-    r"\b(?:[0-9a-f]{32}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|T_[0-9a-f]{5})\b"
+    r"\b(?:[0-9a-f]{32}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\b|\bT_[0-9a-f]{5}(?=_|\b)"
 )
 
 
