@@ -118,6 +118,7 @@ def test_both_views_and_the_controls(open_page):
     assert marks(visit, "text.value") == 3
     assert "Shown: 3 of 6 pairs" in note(visit)
     visit.tab.get_by_role("radio", name="arcs").check()
+    visit.settle()
     drawn = visit.widget().locator(".map path[stroke-opacity]")
     assert drawn.count() == 4  # three, and the chosen one
     wide = [float(w) for w in drawn.evaluate_all("(all) => all.map((e) => e.getAttribute('stroke-width'))")]
