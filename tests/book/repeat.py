@@ -29,7 +29,7 @@ def steady(html: str) -> list[str]:
         for row in table.find_all("tr")[1:]:
             cells = row.find_all(["th", "td"])
             for name, cell in zip(head, cells, strict=False):
-                if name in TIMES:
+                if name in TIMES or name.rpartition(", ")[2] in TIMES:  # "FM, ms"
                     cell.string = "(time)"
     return NAMED_AT_RANDOM.sub("(name)", TIMED.sub("(time)", str(soup))).splitlines()
 
