@@ -9,18 +9,15 @@ permutation importance: the rank correlation of the two, and the pair that each 
 from __future__ import annotations
 
 import itertools
-import subprocess
-import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "afm.csv"
 DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
 SETTINGS = list(itertools.product((0.01, 0.02, 0.05), (0.01, 1.0)))  # step size, weight decay
 
@@ -63,54 +60,26 @@ def says(model, task) -> dict[str, object]:
     }
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def run(data: str, name: str, task, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return MODELS[name](task.schema, dim=DATA[data], attention_dim=DATA[data])
 
-
-def run(name: str, task, dim: int, lr: float, weight_decay: float, seed: int, look: bool = False) -> dict:
-    """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(seed)
-    model = MODELS[name](task.schema, dim=dim, attention_dim=dim)
-    log = rbh.fit(model, task, epochs=EPOCHS, lr=lr, weight_decay=weight_decay, seed=seed, progress=False)
-    score = rbh.evaluate(model, task.test).iloc[0]
-    row = {
-        "model": name,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "seed": seed,
-        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(score["auc"], 5),
-        "test_log_loss": round(score["log_loss"], 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
-    return row | (says(model, task) if look and name == "AFM" else {})
+    row, model = trained(make, task, lr, weight_decay, seed, epochs=EPOCHS)
+    return row | (says(model, task) if name == "AFM" else {})
 
 
 def measure(data: str) -> list[dict]:
-    dataset = rbh.data.planted(data) if data == "crosses" else rbh.data.movielens(data, fallback=False)
-    task, rows = rbh.data.ctr(dataset), []
+    task, rows = task_on(data), []
     for name in MODELS:
-        tuned = [run(name, task, DATA[data], *setting, seed=0) for setting in SETTINGS]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        chosen = best["lr"], best["weight_decay"]
-        again = [run(name, task, DATA[data], *chosen, s, look=True) for s in range(SEEDS)]
-        rows += [row | {"chosen": False} for row in tuned if row is not best]
-        rows += [row | {"chosen": True} for row in again]
-        print(data, name, *chosen, *(row["test_auc"] for row in again), flush=True)
-    return [{"data": data} | row for row in rows]
+        found = search(partial(run, data, name, task), SETTINGS, SEEDS)
+        rows += [{"data": data, "model": name} | row for row in found]
+    return rows
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    changed = git("status", "--porcelain", "--", "recbyhand/models/afm.py", "recbyhand/layers")
-    commit = git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-    table = pd.DataFrame([row | {"commit": commit} for data in DATA for row in measure(data)])
-    table.to_csv(FILE, index=False)
-    print(table[table["chosen"]].groupby(["data", "model"])["test_auc"].agg(["mean", "std"]).round(4))
-    print(table.dropna(subset="rank_correlation").to_string())
+    for data in DATA:
+        keep("afm", measure(data), "recbyhand/models/afm.py", "recbyhand/layers")
 
 
 if __name__ == "__main__":

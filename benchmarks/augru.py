@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from _recording import commit
 from torch import nn
 
 from recbyhand.layers import AUGRU
@@ -86,10 +86,6 @@ def measure(turns: int) -> pd.DataFrame:
     )
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main() -> None:
     turns = int(sys.argv[1]) if sys.argv[1:] else 200
     torch.manual_seed(0)
@@ -102,8 +98,7 @@ def main() -> None:
         "turns": turns,
         "machine": f"{os.cpu_count()} {platform.machine()} cores, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "commit": git("rev-parse", "--short", "HEAD")
-        + ("+" if git("status", "--porcelain", "--", "recbyhand/layers") else ""),
+        "commit": commit("recbyhand/layers"),
     }
     table = measure(turns).assign(**machine)
     table.to_csv(ROOT / "benchmarks" / "results" / "augru.csv", index=False)

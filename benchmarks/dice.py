@@ -7,17 +7,13 @@ setting is then run from two more. `python benchmarks/dice.py 100k` measures one
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "dice.csv"
 ACTIVATIONS = ("relu", "leaky_relu", "prelu", "dice", "tanh", "sigmoid")
 SETTINGS = {  # step size, weight decay
     "interests": list(itertools.product((0.005, 0.01), (0.1,))),
@@ -26,49 +22,24 @@ SETTINGS = {  # step size, weight decay
 EPOCHS, SEEDS = {"interests": 6, "100k": 4}, 3
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def run(data: str, name: str, task, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return rbh.models.PooledSequence(task.schema, dim=16, hidden=(64,), activation=name)
+
+    return trained(make, task, lr, weight_decay, seed, epochs=EPOCHS[data])[0]
 
 
-def run(data: str, task, activation: str, lr: float, weight_decay: float, seed: int) -> dict[str, object]:
-    """One network trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(seed)
-    model = rbh.models.PooledSequence(task.schema, dim=16, hidden=(64,), activation=activation)
-    log = rbh.fit(
-        model, task, epochs=EPOCHS[data], lr=lr, weight_decay=weight_decay, seed=seed, progress=False
-    )
-    return {
-        "data": data,
-        "activation": activation,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "seed": seed,
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
-
-
-def measure(data: str) -> pd.DataFrame:
-    dataset = rbh.data.planted(data) if data == "interests" else rbh.data.movielens(data, fallback=False)
-    task, rows = rbh.data.ctr(dataset), []
+def measure(data: str) -> list[dict]:
+    task, rows = task_on(data), []
     for name in ACTIVATIONS:
-        tuned = [run(data, task, name, *setting, seed=0) for setting in SETTINGS[data]]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        again = [run(data, task, name, best["lr"], best["weight_decay"], seed) for seed in range(1, SEEDS)]
-        rows += [row | {"chosen": row is best or row in again} for row in tuned + again]
-        print(best, flush=True)
-    changed = git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers", "recbyhand/data")
-    return pd.DataFrame(rows).assign(commit=git("rev-parse", "--short", "HEAD") + ("+" if changed else ""))
+        found = search(partial(run, data, name, task), SETTINGS[data], SEEDS)
+        rows += [{"data": data, "activation": name} | row for row in found]
+    return rows
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(SETTINGS)
-    kept = [pd.read_csv(FILE)] if FILE.exists() else []
-    kept = [table[~table["data"].isin(chosen)] for table in kept]
-    pd.concat([*kept, *map(measure, chosen)]).to_csv(FILE, index=False)
+    for data in sys.argv[1:] or SETTINGS:
+        keep("dice", measure(data))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ The forms of the gate run with one step size where the state is small (d = 4), a
 from __future__ import annotations
 
 import copy
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from _recording import commit
 from torch import nn
 from torch.nn import functional as F
 
@@ -93,10 +93,6 @@ VARIANTS[BORROWED] = TUNED["DIEN, no second loss"]
 TEACHERS: dict[tuple[float, int], dict] = {}  # by step size and seed
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def run(data: str, task, name: str, lr: float, seed: int) -> dict[str, object]:
     """One model trained once: a row of the table."""
     epochs, batch_size, _, dim = DATA[data]
@@ -144,10 +140,7 @@ def measure(data: str) -> pd.DataFrame:
     for name, lr in chosen.items():
         seeds = [s for s in range(SEEDS) if (name, lr, s) not in done]
         rows += [run(data, task, name, lr, s) | {"chosen": True} for s in seeds]
-    commit = git("rev-parse", "--short", "HEAD") + (
-        "+" if git("status", "--porcelain", "--", "recbyhand") else ""
-    )
-    return pd.DataFrame([{"data": data} | row | {"commit": commit} for row in rows])
+    return pd.DataFrame([{"data": data} | row | {"commit": commit()} for row in rows])
 
 
 def main() -> None:

@@ -7,18 +7,14 @@ trains the chosen ones. `python benchmarks/din.py 100k` measures one data set on
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
 import torch
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "din.csv"
 DIN, PooledSequence = rbh.models.DIN, rbh.models.PooledSequence
 
 
@@ -60,47 +56,25 @@ SETTINGS = {  # step size and weight decay
 EPOCHS = {"interests": 4, "100k": 3}  # twice as many without attention: they are quick to train
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def run(data: str, name: str, task, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return MODELS[data][name](task.schema)
 
-
-def run(data: str, name: str, task, lr: float, weight_decay: float) -> dict[str, object]:
-    """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(0)
-    model = MODELS[data][name](task.schema)
     epochs = EPOCHS[data] * (1 if name.startswith("DIN") else 2)
-    log = rbh.fit(model, task, epochs=epochs, lr=lr, weight_decay=weight_decay, progress=False)
-    return {
-        "data": data,
-        "model": name,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
+    return trained(make, task, lr, weight_decay, seed, epochs=epochs)[0]
 
 
-def measure(data: str) -> pd.DataFrame:
-    dataset = rbh.data.planted(data) if data == "interests" else rbh.data.movielens(data, fallback=False)
-    task, rows = rbh.data.ctr(dataset), []
+def measure(data: str) -> list[dict]:
+    task, rows = task_on(data), []
     for name in MODELS[data]:
-        tuned = [run(data, name, task, *setting) for setting in SETTINGS[data]]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        rows += [row | {"chosen": row is best} for row in tuned]
-        print(best, flush=True)
-    changed = git("status", "--porcelain", "--", "recbyhand/models", "recbyhand/layers", "recbyhand/data")
-    return pd.DataFrame(rows).assign(commit=git("rev-parse", "--short", "HEAD") + ("+" if changed else ""))
+        found = search(partial(run, data, name, task), SETTINGS[data])
+        rows += [{"data": data, "model": name} | row for row in found]
+    return rows
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(MODELS)
-    kept = [pd.read_csv(FILE)] if FILE.exists() else []
-    kept = [table[~table["data"].isin(chosen)] for table in kept]
-    pd.concat([*kept, *map(measure, chosen)]).to_csv(FILE, index=False)
+    for data in sys.argv[1:] or MODELS:
+        keep("din", measure(data))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from _recording import commit
 from torch.nn import functional as F
 
 import recbyhand as rbh
@@ -53,10 +53,6 @@ def step(model, optimiser, batch) -> float:
     return time.perf_counter() - begun
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main() -> None:
     turns = int(sys.argv[1]) if sys.argv[1:] else 100
     rbh.seed(0)
@@ -82,8 +78,7 @@ def main() -> None:
         "turns": turns,
         "machine": f"{os.cpu_count()} {platform.machine()} cores, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "commit": git("rev-parse", "--short", "HEAD")
-        + ("+" if git("status", "--porcelain", "--", "recbyhand") else ""),
+        "commit": commit(),
     }
     table = pd.DataFrame(
         {

@@ -10,13 +10,13 @@ one data set only and keeps the other rows.
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from _recording import commit
 
 import recbyhand as rbh
 
@@ -37,10 +37,6 @@ SETTINGS = {  # twelve for each model: step size, weight decay, and the activati
         for name in ("TwoTowerMLP", "ConcatMLP")
     },
 }
-
-
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 def run(name: str, task, setting: dict, seed: int, epochs: int = EPOCHS) -> dict[str, object]:
@@ -79,7 +75,7 @@ def measure(data: str) -> pd.DataFrame:
         rows += [{"data": data, "stage": "repeat", **row} for row in repeats]
         rows.append({"data": data, "stage": "longer", **run(name, task, settings[best], 0, LONGER)})
         print(pd.DataFrame(repeats).to_string(), flush=True)
-    return pd.DataFrame(rows).assign(commit=git("rev-parse", "--short", "HEAD"))
+    return pd.DataFrame(rows).assign(commit=commit())
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from _recording import commit
 
 from recbyhand.layers import FMInteraction, PairwiseInteraction
 
@@ -49,16 +49,9 @@ def milliseconds(method, fields: int, budget: float = 1.0) -> float:
     return 1e3 * best
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    commit = git("rev-parse", "--short", "HEAD") + (
-        "+" if git("status", "--porcelain", "--", "recbyhand/layers") else ""
-    )
     rows = [
         {"method": name, "fields": n, "pairs": n * (n - 1) // 2, "ms": round(milliseconds(method, n), 4)}
         for name, method in METHODS.items()
@@ -70,7 +63,7 @@ def main() -> None:
         "dim": DIM,
         "machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread",
         "torch": torch.__version__,
-        "commit": commit,  # a + where the layers had changes that are in no commit
+        "commit": commit("recbyhand/layers"),
     }
     table = pd.DataFrame([row | machine for row in rows])
     table.to_csv(ROOT / "benchmarks" / "results" / "fm_cost.csv", index=False)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+from _recording import commit
 
 import recbyhand as rbh
 
@@ -43,10 +43,6 @@ MODELS = {  # FM first: FNN starts from it, and all are compared with it
     "AFM": lambda schema, dim: M.AFM(schema, dim=dim),
 }
 BASELINES = {"popularity": M.Popularity, "user + item mean": M.UserItemMean}
-
-
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 class Race:
@@ -125,9 +121,7 @@ class Race:
 
 def keep(data: str, rows: list[dict]) -> None:
     """Replace what the file knows of these models on this data set: an interrupted run loses one model only."""
-    changed = "+" if git("status", "--porcelain", "--", *FILES) else ""
-    commit = git("rev-parse", "--short", "HEAD") + changed  # a + where these files had other changes
-    new = pd.DataFrame([{"data": data} | row | {"commit": commit} for row in rows])
+    new = pd.DataFrame([{"data": data} | row | {"commit": commit(*FILES)} for row in rows])
     if FILE.exists():
         old = pd.read_csv(FILE)
         new = pd.concat([old[(old["data"] != data) | ~old["model"].isin(new["model"])], new])

@@ -7,16 +7,12 @@ choose from by validation AUC; the chosen one is run from three initial weights,
 from __future__ import annotations
 
 import itertools
-import subprocess
-import time
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "fm_feeds_a_network.csv"
 SEEDS, EPOCHS, DIM, HIDDEN = 3, 6, 16, (32,)
 SETTINGS = list(itertools.product((0.002, 0.005, 0.01), (0.01, 1.0)))  # step size, weight decay
 FM_SETTING = {"lr": 0.01, "weight_decay": 0.01}  # chosen by benchmarks/crosses.py
@@ -30,10 +26,6 @@ MODELS = {
 STARTED = ("FNN from FM", "frozen")
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def fm_of(task, seed: int):
     rbh.seed(seed)
     fm = rbh.models.FM(task.schema, dim=DIM)
@@ -41,43 +33,21 @@ def fm_of(task, seed: int):
     return fm
 
 
-def run(name: str, task, fm, lr: float, weight_decay: float, seed: int) -> dict[str, object]:
-    """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(seed)
-    model = MODELS[name](task.schema, fm)
+def run(name: str, task, starts: list, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return MODELS[name](task.schema, starts[seed])
+
     epochs = EPOCHS // 2 if name in STARTED else EPOCHS
-    log = rbh.fit(model, task, epochs=epochs, lr=lr, weight_decay=weight_decay, seed=seed, progress=False)
-    score = rbh.evaluate(model, task.test).iloc[0]
-    return {
-        "model": name,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "seed": seed,
-        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(score["auc"], 5),
-        "test_log_loss": round(score["log_loss"], 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
+    return trained(make, task, lr, weight_decay, seed, epochs=epochs)[0]
 
 
 def main() -> None:
-    task, rows = rbh.data.ctr(rbh.data.movielens("100k", fallback=False)), []
+    task, rows = task_on("100k"), []
     starts = [fm_of(task, seed) for seed in range(SEEDS)]
     for name in MODELS:
-        tuned = [run(name, task, starts[0], *setting, seed=0) for setting in SETTINGS]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        setting = best["lr"], best["weight_decay"]
-        again = [run(name, task, starts[seed], *setting, seed=seed) for seed in range(1, SEEDS)]
-        rows += [row | {"chosen": row is best or row in again} for row in tuned + again]
-        print(name, *setting, best["valid_auc"], best["test_auc"], flush=True)
-    commit = git("rev-parse", "--short", "HEAD")
-    commit += "+" if git("status", "--porcelain", "--", "recbyhand") else ""
-    table = pd.DataFrame([{"data": "100k"} | row | {"commit": commit} for row in rows])
-    table.to_csv(FILE, index=False)
-    print(table[table["chosen"]].groupby("model", sort=False)["test_auc"].agg(["mean", "std"]).round(4))
+        found = search(partial(run, name, task, starts), SETTINGS, SEEDS)
+        rows += [{"data": "100k", "model": name} | row for row in found]
+    keep("fm_feeds_a_network", rows)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,13 @@ Every head gets the same three settings, chosen by validation AUC, one seed, six
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "pooling.csv"
 SETTINGS = [(0.005, 0.01), (0.02, 0.01), (0.02, 0.3)]  # step size, weight decay
 MODELS = {
     "FM": lambda schema: rbh.models.FM(schema, dim=16),
@@ -28,46 +24,24 @@ MODELS = {
 }
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def run(data: str, name: str, task, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return MODELS[name](task.schema)
+
+    return trained(make, task, lr, weight_decay, seed, epochs=6)[0]
 
 
-def run(name: str, task, lr: float, weight_decay: float) -> dict[str, object]:
-    """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(0)
-    model = MODELS[name](task.schema)
-    log = rbh.fit(model, task, epochs=6, lr=lr, weight_decay=weight_decay, progress=False)
-    score = rbh.evaluate(model, task.test).iloc[0]
-    return {
-        "model": name,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(score["auc"], 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
-
-
-def measure(data: str) -> pd.DataFrame:
-    dataset = rbh.data.planted(data) if data == "interests" else rbh.data.movielens(data, fallback=False)
-    task, rows = rbh.data.ctr(dataset), []
+def measure(data: str) -> list[dict]:
+    task, rows = task_on(data), []
     for name in MODELS:
-        tuned = [run(name, task, *setting) for setting in SETTINGS]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        rows += [{"data": data} | row | {"chosen": row is best} for row in tuned]
-        print(data, name, best["lr"], best["weight_decay"], best["valid_auc"], best["test_auc"], flush=True)
-    commit = git("rev-parse", "--short", "HEAD")
-    dirty = git("status", "--porcelain", "--", "recbyhand")
-    return pd.DataFrame([row | {"commit": commit + ("+" if dirty else "")} for row in rows])
+        found = search(partial(run, data, name, task), SETTINGS)
+        rows += [{"data": data, "model": name} | row for row in found]
+    return rows
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or ["interests", "100k"]
-    kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
-    table = pd.concat([kept[~kept["data"].isin(chosen)], *map(measure, chosen)])
-    table.to_csv(FILE, index=False)
+    for data in sys.argv[1:] or ("interests", "100k"):
+        keep("pooling", measure(data))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import torch
+from _recording import commit
 
 import recbyhand as rbh
 
@@ -41,10 +41,6 @@ MODELS = {  # with what is not the default: dim is 16 where there are vectors
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def measure(name: str, task, device: str, epochs: int = 2) -> dict[str, object]:
     """One row of the table."""
     rbh.seed(0)
@@ -65,16 +61,13 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     task = rbh.data.ctr(rbh.data.movielens("100k", fallback=False))
     rows = [measure(name, task, device) for name in MODELS]
-    commit = git("rev-parse", "--short", "HEAD") + (
-        "+" if git("status", "--porcelain", "--", "recbyhand") else ""
-    )
     machine = {
         "device": torch.cuda.get_device_name()
         if device == "cuda"
         else f"{os.cpu_count()} {platform.machine()} cores",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "commit": commit,  # a + where the package had changes that are in no commit
+        "commit": commit(),
     }
     table = pd.DataFrame([row | machine for row in rows])
     table.to_csv(ROOT / "benchmarks" / "results" / "throughput.csv", index=False)

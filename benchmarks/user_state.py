@@ -7,17 +7,13 @@ then run from three initial weights. `python benchmarks/user_state.py 100k` meas
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
 
-import pandas as pd
+from _recording import keep, search, task_on, trained
 
 import recbyhand as rbh
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "benchmarks" / "results" / "user_state.csv"
 EPOCHS, SEEDS = {"order": 6, "100k": 8}, 3
 SETTINGS = list(itertools.product((0.005, 0.02), (0.1, 0.5, 1.0)))  # step size, weight decay
 MODELS = {
@@ -29,55 +25,24 @@ MODELS = {
 }
 
 
-def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def run(data: str, name: str, task, lr: float, weight_decay: float, seed: int) -> dict:
+    def make():
+        return MODELS[name](task.schema)
+
+    return trained(make, task, lr, weight_decay, seed, epochs=EPOCHS[data], patience=2)[0]
 
 
-def run(name: str, task, epochs: int, lr: float, weight_decay: float, seed: int) -> dict[str, object]:
-    """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(seed)
-    model = MODELS[name](task.schema)
-    log = rbh.fit(
-        model, task, epochs=epochs, lr=lr, weight_decay=weight_decay, seed=seed, patience=2, progress=False
-    )
-    score = rbh.evaluate(model, task.test).iloc[0]
-    return {
-        "model": name,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "seed": seed,
-        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(score["auc"], 5),
-        "test_log_loss": round(score["log_loss"], 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
-
-
-def measure(data: str) -> pd.DataFrame:
-    planted = data == "order"
-    dataset = rbh.data.planted(data, users=500) if planted else rbh.data.movielens(data, fallback=False)
-    task, rows = rbh.data.ctr(dataset), []
+def measure(data: str) -> list[dict]:
+    task, rows = task_on(data, users=500), []
     for name in MODELS:
-        tuned = [run(name, task, EPOCHS[data], *setting, seed=0) for setting in SETTINGS]
-        best = max(tuned, key=lambda row: row["valid_auc"])
-        again = [
-            run(name, task, EPOCHS[data], best["lr"], best["weight_decay"], seed) for seed in range(1, SEEDS)
-        ]
-        rows += [row | {"chosen": row is best or row in again} for row in tuned + again]
-        print(data, name, best["lr"], best["weight_decay"], best["valid_auc"], best["test_auc"], flush=True)
-    commit = git("rev-parse", "--short", "HEAD")
-    return pd.DataFrame([{"data": data} | row | {"commit": commit} for row in rows])
+        found = search(partial(run, data, name, task), SETTINGS, SEEDS)
+        rows += [{"data": data, "model": name} | row for row in found]
+    return rows
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(EPOCHS)
-    kept = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"data": []})
-    table = pd.concat([kept[~kept["data"].isin(chosen)], *map(measure, chosen)])
-    table.to_csv(FILE, index=False)
-    print(table[table["chosen"]].groupby(["data", "model"])["test_auc"].agg(["mean", "std"]).round(4))
+    for data in sys.argv[1:] or EPOCHS:
+        keep("user_state", measure(data))
 
 
 if __name__ == "__main__":

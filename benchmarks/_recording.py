@@ -1,0 +1,74 @@
+"""What the measurements share: one training is one row, a setting is chosen by validation, a file knows its commit."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import recbyhand as rbh
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def commit(*paths: str) -> str:
+    """Where the numbers were made: a + if these paths (none: the package) had changes that are in no commit."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", *(paths or ("recbyhand",)))
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def task_on(data: str, **world):
+    """MovieLens 100K, the real one or none, or the planted world of that name."""
+    real = data == "100k"
+    return rbh.data.ctr(rbh.data.movielens(data, fallback=False) if real else rbh.data.planted(data, **world))
+
+
+def trained(make: Callable, task, lr: float, weight_decay: float, seed: int, **fit) -> tuple[dict, object]:
+    """One model trained once: its row of the table, and the model."""
+    begun = time.process_time()
+    rbh.seed(seed)
+    model = make()
+    log = rbh.fit(model, task, lr=lr, weight_decay=weight_decay, seed=seed, progress=False, **fit)
+    score = rbh.evaluate(model, task.test).iloc[0]
+    row = {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "seed": seed,
+        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
+        "valid_auc": round(log["valid_auc"].max(), 5),
+        "test_auc": round(score["auc"], 5),
+        "test_log_loss": round(score["log_loss"], 5),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "cpu_seconds": round(time.process_time() - begun, 1),
+    }
+    return row, model
+
+
+def search(run: Callable[..., dict], settings: Sequence[tuple], seeds: int = 1) -> list[dict]:
+    """Rows of `run(*setting, seed)`: all settings from seed 0, the one that validation chose from the other seeds."""
+    rows = [run(*setting, 0) for setting in settings]
+    best = max(range(len(rows)), key=lambda i: rows[i]["valid_auc"])
+    again = [run(*settings[best], seed) for seed in range(1, seeds)]
+    print(rows[best], *(row["test_auc"] for row in again), flush=True)
+    return [row | {"chosen": i == best} for i, row in enumerate(rows)] + [
+        row | {"chosen": True} for row in again
+    ]
+
+
+def keep(name: str, rows: list[dict], *paths: str) -> None:
+    """Write results/<name>.csv anew; rows of data sets that were not measured now stay as they are."""
+    file, new = RESULTS / f"{name}.csv", pd.DataFrame(rows).assign(commit=commit(*paths))
+    if file.exists() and "data" in new:
+        old = pd.read_csv(file, dtype={"commit": str})
+        new = pd.concat([old[~old["data"].isin(new["data"])], new])
+    new.to_csv(file, index=False)
+    by = [column for column in ("data", "model", "alpha") if column in new]
+    print(new[new["chosen"].astype(bool)].groupby(by)["test_auc"].agg(["mean", "std"]).round(4))
