@@ -167,15 +167,6 @@ def train(kind, task, epochs, seed, decay=0.1):
     return model, best[1]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Steps are too small to share between cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("plant", PAIRS)
 def test_the_effect_needs_its_mechanism(plant, seed):

@@ -28,14 +28,6 @@ class Attentive(rbh.models.PooledSequence):
         return self.mlp(torch.cat([x, t, x * t], dim=1)).squeeze(-1)  # (B,)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_what_compares_finds(seed):
     world = rbh.data.planted("interests", seed=seed)

@@ -13,14 +13,6 @@ import torch
 import recbyhand as rbh
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_product_and_adding(seed):
     world = rbh.data.planted("interests", seed=seed)
