@@ -22,7 +22,7 @@ book: .venv/ready
 
 test: book
 	$(BIN)/ruff check .
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --dist worksteal
 
 serve: book
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000

@@ -263,7 +263,8 @@ def _subset_icons(static: Path, pages: list[Path]) -> None:
 FRONT = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="description" content="{title}"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="0; url={to}"><link rel="canonical" href="{to}"></head>
+<meta http-equiv="refresh" content="0; url={to}"><link rel="canonical" href="{to}">
+<link rel="icon" href="_static/favicon.svg" type="image/svg+xml"></head>
 <body><main><h1>{title}</h1><p><a href="{to}">Open the book</a></p></main></body></html>
 """
 

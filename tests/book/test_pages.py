@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ def test_page_from_a_folder(browser, site, page):
         assert not visit.errors
 
 
+def test_every_page_names_its_icon(site):
+    """A browser asks the host's root for the icon of a page that names none: an error that comes and goes."""
+    for path in site.rglob("*.html"):
+        icon = re.search(r'<link rel="icon" href="([^"]+)"', path.read_text(encoding="utf8"))
+        assert icon, path.relative_to(site)
+        assert (path.parent / icon[1]).is_file()
+
+
 def test_search_finds_a_lesson(browser, served):
     with Visit(browser, served + "search.html?q=recommender", "light") as visit:
         visit.tab.wait_for_selector("#search-results li", timeout=10_000)
@@ -134,8 +143,6 @@ def test_nothing_of_this_machine_in_the_pages(site):
 
 def test_no_address_of_another_host_is_loaded(site):
     """Scripts and styles name no other host at all, so that none can be asked later either."""
-    import re
-
     loads = re.compile(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["'](?:https?:)?//[^"']+""")
     for path in site.rglob("*.html"):
         found = [m for m in loads.findall(path.read_text(encoding="utf8")) if 'rel="canonical"' not in m]
