@@ -15,14 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout
+
+
+HEAD, CHANGED = git("rev-parse", "--short", "HEAD").strip(), git("status", "--porcelain").splitlines()
+
+
 def commit(*paths: str) -> str:
-    """Where the numbers were made: a + if these paths (none: the package) had changes that are in no commit."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--", *(paths or ("recbyhand",)))
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    """Where this script was started: a + if these paths (none: the package) had changes that are in no commit."""
+    return HEAD + "+" * any(line[3:].startswith(paths or "recbyhand") for line in CHANGED)
 
 
 def task_on(data: str, **world):
@@ -52,13 +54,28 @@ def trained(make: Callable, task, lr: float, weight_decay: float, seed: int, **f
     return row, model
 
 
-def search(run: Callable[..., dict], settings: Sequence[tuple], seeds: int = 1) -> list[dict]:
-    """Rows of `run(*setting, seed)`: all settings from seed 0, the one that validation chose from the other seeds."""
-    rows = [run(*setting, 0) for setting in settings]
-    best = max(range(len(rows)), key=lambda i: rows[i]["valid_auc"])
-    again = [run(*settings[best], seed) for seed in range(1, seeds)]
-    print(rows[best], *(row["test_auc"] for row in again), flush=True)
-    return [row | {"chosen": i == best} for i, row in enumerate(rows)] + [
+def search(
+    run: Callable[..., dict], settings: Sequence[tuple], seeds: int = 1, further: int = 2
+) -> list[dict]:
+    """Rows of `run(lr, ..., seed)`: all settings from seed 0, the one that validation chose from the other seeds.
+
+    Where the best step size is the smallest or the largest that was tried, half of it or twice it is tried as well, up
+    to `further` times: the same rule for every model.
+    """
+    rows = {setting: run(*setting, 0) for setting in settings}
+
+    def best() -> tuple:
+        return max(rows, key=lambda setting: rows[setting]["valid_auc"])
+
+    for _ in range(further):
+        (lr, *others), rates = best(), {setting[0] for setting in rows}
+        if min(rates) < lr < max(rates):
+            break
+        beyond = (2 * lr if lr == max(rates) else lr / 2, *others)
+        rows[beyond] = run(*beyond, 0)
+    again = [run(*best(), seed) for seed in range(1, seeds)]
+    print(rows[best()], *(row["valid_auc"] for row in again), flush=True)
+    return [row | {"chosen": setting == best()} for setting, row in rows.items()] + [
         row | {"chosen": True} for row in again
     ]
 

@@ -1,8 +1,9 @@
 """Seven models of the FM family on equal terms. Writes benchmarks/results/fm_family.csv for the end of chapter 3.
 
-Every model gets the same six settings, chosen by validation AUC, and six epochs a run; the chosen setting is then run
-from three initial weights. All with vectors have numbers of parameters within 20 % of each other. FNN starts from the
-FM that was chosen, of the same seed, whose seconds count as its own. Differences are paired, on the same test rows.
+Every model gets the same six settings, and further step sizes where its best lies at their edge, chosen by validation
+AUC, and six epochs a run; the chosen setting is then run from three initial weights. All with vectors have numbers of
+parameters within 20 % of each other. FNN starts from the FM that was chosen, of the same seed, whose seconds count as
+its own. Differences are paired, on the same test rows.
 `python benchmarks/fm_family.py 100k FNN AFM` measures these models on this data set only and keeps the other rows.
 """
 
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from _recording import commit
+from _recording import commit, search
 
 import recbyhand as rbh
 
@@ -100,17 +101,18 @@ class Race:
         return row | {"chosen": True} | {key: round(float(value), 5) for key, value in found.items()}
 
     def measure(self, name: str) -> list[dict]:
-        tuned = [self.run(name, *setting, seed=0) for setting in SETTINGS]
-        best = max(tuned, key=lambda found: found[0]["valid_auc"])
-        lr, decay = best[0]["lr"], best[0]["weight_decay"]
-        chosen = [best, *(self.run(name, lr, decay, seed) for seed in range(1, SEEDS))]
+        models = {}
+
+        def run(lr: float, weight_decay: float, seed: int) -> dict:
+            row, models[lr, weight_decay, seed] = self.run(name, lr, weight_decay, seed)
+            return row
+
+        found = [
+            (row, models[row["lr"], row["weight_decay"], row["seed"]]) for row in search(run, SETTINGS, SEEDS)
+        ]
         if name == "FM":
-            self.fm = {row["seed"]: (model, row["cpu_seconds"]) for row, model in chosen}
-        rows = [self.judged(*found) for found in chosen]
-        print(
-            self.data, name, lr, decay, [row["test_auc"] for row in rows], rows[0]["cpu_seconds"], flush=True
-        )
-        return [row | {"chosen": False} for row, _ in tuned if row is not best[0]] + rows
+            self.fm = {row["seed"]: (model, row["cpu_seconds"]) for row, model in found if row["chosen"]}
+        return [self.judged(row, model) if row["chosen"] else row for row, model in found]
 
     def baselines(self) -> list[dict]:
         return [
