@@ -87,5 +87,5 @@ def keep(name: str, rows: list[dict], *paths: str) -> None:
         old = pd.read_csv(file, dtype={"commit": str})
         new = pd.concat([old[~old["data"].isin(new["data"])], new])
     new.to_csv(file, index=False)
-    by = [column for column in ("data", "model", "alpha") if column in new]
+    by = [column for column in ("data", "model", "activation", "alpha") if column in new]
     print(new[new["chosen"].astype(bool)].groupby(by)["test_auc"].agg(["mean", "std"]).round(4))

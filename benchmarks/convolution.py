@@ -1,7 +1,8 @@
 """Over fields, over dimensions, or not at all? Writes benchmarks/results/convolution.csv for its lesson.
 
-Each convolution gets six settings, chosen by validation AUC, and six epochs a run; the chosen one is run from three
-initial weights. The network without convolution and FM had eight settings in benchmarks/crosses.py, and stand there.
+Each convolution gets six settings, further step sizes where the best lies at their edge, chosen by validation AUC, and
+six epochs a run; the chosen one is run from three initial weights. The network without convolution and FM had eight
+settings in benchmarks/crosses.py, by the same rule, and stand there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Start from an FM or from nothing? Writes benchmarks/results/fm_feeds_a_network.csv for the lesson of that name.
 
-MovieLens 100K. Every model is given six epochs in all (of FNN's, three go into its FM) and the same six settings to
-choose from by validation AUC; the chosen one is run from three initial weights, the FM's included.
+MovieLens 100K. Every model is given six epochs in all (of FNN's, three go into its FM) and the same six settings, with
+further step sizes where its best lies at their edge, to choose from by validation AUC; the chosen one is run from three
+initial weights, the FM's included.
 """
 
 from __future__ import annotations

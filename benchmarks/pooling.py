@@ -1,6 +1,7 @@
 """How far does pooling get? Writes benchmarks/results/pooling.csv for the lesson *Pooling is blind*.
 
-Every head gets the same three settings, chosen by validation AUC, one seed, six epochs, as in the lesson.
+Every head gets the same three settings, and further step sizes where its best lies at their edge, chosen by validation
+AUC, one seed, six epochs, as in the lesson.
 `python benchmarks/pooling.py 100k` measures one data set only and keeps the other rows.
 """
 
