@@ -1,9 +1,10 @@
 """Do the weights of AFM pay, and do they say what matters? Writes benchmarks/results/afm.csv for the lesson *AFM*.
 
-AFM and the same model with equal weights get the same six settings, further step sizes where the best lies at their edge,
-chosen by validation AUC, and six epochs a run, as in the lesson; FM brings its setting and its five runs from
-benchmarks/crosses.py, which had eight to choose from. The chosen setting is run from three initial weights. For every run of AFM the mean weight of each pair is held against its
-permutation importance: the rank correlation of the two, and the pair that each puts first.
+AFM and the same model with equal weights get the same six settings, further step sizes where the best lies at their
+edge, chosen by validation AUC, and six epochs a run, as in the lesson; FM brings its setting and its five runs from
+benchmarks/crosses.py, which had eight to choose from. The chosen setting is run from three initial weights. For every
+run of AFM the mean weight of each pair is held against its permutation importance: the rank correlation of the two, and
+the pair that each puts first.
 """
 
 from __future__ import annotations

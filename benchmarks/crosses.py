@@ -1,9 +1,9 @@
 """Linear, crossed, factorised, or a network? Writes benchmarks/results/crosses.csv for the lesson *Crosses*.
 
-Every model gets the same eight settings, further step sizes where its best lies at their edge, chosen by validation AUC,
-and six epochs a run, as in the lesson; those with vectors have numbers of parameters within 10 % of each other. The
-chosen setting is then run from five initial weights.
-`python benchmarks/crosses.py 100k` measures one data set only and keeps the other rows.
+Every model gets the same eight settings, further step sizes where its best lies at their edge, chosen by validation
+AUC, and six epochs a run, as in the lesson; those with vectors have numbers of parameters within 10 % of each other.
+The chosen setting is then run from five initial weights. `python benchmarks/crosses.py 100k` measures one data set only
+and keeps the other rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One network, six activations. Writes benchmarks/results/dice.csv for the lesson *From ReLU to Dice*.
 
-Every activation gets the same two step sizes per data set, and further ones where the best lies at their edge, chosen by
-validation AUC from initial weights 0; the chosen setting is then run from two more. `python benchmarks/dice.py 100k` measures one data set and keeps the other rows.
+Every activation gets the same two step sizes per data set, and further ones where the best lies at their edge, chosen
+by validation AUC from initial weights 0; the chosen setting is then run from two more. `python benchmarks/dice.py 100k`
+measures one data set and keeps the other rows.
 """
 
 from __future__ import annotations

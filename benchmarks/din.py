@@ -1,7 +1,8 @@
 """Attention or a mean? Writes benchmarks/results/din.csv, the search behind the settings of the lesson *DIN*.
 
-Every model gets the same four settings per data set, and further step sizes where its best lies at their edge, chosen by
-validation AUC, from initial weights 0. The lesson trains the chosen ones. `python benchmarks/din.py 100k` measures one data set only and keeps the other rows.
+Every model gets the same four settings per data set, and further step sizes where its best lies at their edge, chosen
+by validation AUC, from initial weights 0. The lesson trains the chosen ones. `python benchmarks/din.py 100k` measures
+one data set only and keeps the other rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Is a state worth more than a mean? Writes benchmarks/results/user_state.csv for *The state as a user vector*.
 
 Every model gets the same six settings, further step sizes where its best lies at their edge, chosen by validation AUC,
-and the same number of epochs; the chosen setting is then run from three initial weights. `python benchmarks/user_state.py 100k` measures one data set and keeps the others.
+and the same number of epochs; the chosen setting is then run from three initial weights. `python
+benchmarks/user_state.py 100k` measures one data set and keeps the others.
 """
 
 from __future__ import annotations
