@@ -218,6 +218,28 @@ class Errata(Made):
         return lines
 
 
+class CoursePlan(Made):
+    """Per lesson what it asks, how long reading takes, and how much there is to do; read from the notebooks."""
+
+    def text(self) -> list[str]:
+        lines = ["| Lesson and its question | Reading (min) | Tasks |", "|---|---|---|"]
+        total = [0, 0]
+        for path in (p for p in lessons.listed() if p.is_relative_to(lessons.ROOT / "chapters")):
+            self.env.note_dependency(str(path))
+            cells = lessons.read(path).cells
+            prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+            counts = [
+                int(re.search(r"[Rr]eading(?: takes about|:) (\d+) minutes", prose)[1]),
+                sum("exercise" in cell.metadata.get("tags", ()) for cell in cells),
+            ]
+            total = [a + b for a, b in zip(total, counts, strict=True)]
+            title = re.search(r"^# (.+)$", prose, flags=re.M)[1]
+            question = re.search(r"^\*([^*]+)\*$", prose, flags=re.M)[1]
+            link = f"[{_cell(title)}](/{path.relative_to(lessons.ROOT).as_posix()})"
+            lines.append(f"| {link}. {_cell(question)} | {counts[0]} | {counts[1]} |")
+        return [*lines, f"| All lessons | {total[0]} | {total[1]} |"]
+
+
 # --- light pages -------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +268,7 @@ def _subset_icons(static: Path, pages: list[Path]) -> None:
     for selectors, point in re.findall(r'([^{}]*):before\{content:"\\([0-9a-f]+)"', style):
         if named & set(re.findall(r"\.fa-([a-z0-9-]+)", selectors)) or ".fa-" not in selectors:
             points.add(int(point, 16))
+    points |= {ord(glyph) for glyph in re.findall(r'--pst-icon-[a-z-]+:"(.)"', style)}  # of admonitions
     fonts = static / "vendor" / "fontawesome" / "webfonts"
     for path in fonts.glob("*.woff2"):
         options = Options()
@@ -359,6 +382,7 @@ def setup(app):
     )
     app.add_directive("source-map", SourceMap)
     app.add_directive("errata-table", Errata)
+    app.add_directive("course-plan", CoursePlan)
     app.connect("config-inited", _configure, priority=900)
     app.connect("builder-inited", _silence, priority=0)
     app.connect("env-get-outdated", _outdated)

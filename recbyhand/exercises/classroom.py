@@ -116,7 +116,7 @@ def grade(paths: list[Path], seconds: float = 300, jobs: int = 2) -> list[dict[s
         return [row for rows in pool.map(mark, paths) for row in rows]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="recbyhand.exercises.classroom", description=__doc__.splitlines()[0]
     )
@@ -129,7 +129,11 @@ def main(arguments: list[str] | None = None) -> int:
     back.add_argument("--csv", type=Path, required=True)
     back.add_argument("--timeout", type=float, default=300, help="seconds per notebook")
     back.add_argument("--jobs", type=int, default=2, help="notebooks at a time")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
     if given.command == "export":
         written = export(given.folder, given.lessons or sorted(Path("chapters").glob("*/*.ipynb")))
         print(

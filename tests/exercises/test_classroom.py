@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
+from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from recbyhand.exercises import classroom
@@ -96,3 +99,29 @@ def test_an_endless_notebook_is_stopped(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "slow.ipynb")
     _, note = classroom.run(tmp_path / "slow.ipynb", seconds=3)
     assert note.startswith("stopped after 3 s in cell")
+
+
+def test_what_the_page_for_teachers_shows_works(empty, tmp_path, monkeypatch):
+    """Its two listings run, and its commands are ones that the command line knows."""
+    from recbyhand.exercises import engine
+
+    page = (Path(__file__).resolve().parents[2] / "book" / "teaching.md").read_text(encoding="utf8")
+    marking, own = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    exec(own, {})
+    right, wrong = (engine.check("exam-1", answer) for answer in ([0.625, 0.375, 0.0], [0.5, 0.3, 0.2]))
+    assert right.passed
+    assert (wrong.passed, wrong.message) == (False, "The third film is padding.")
+
+    monkeypatch.chdir(tmp_path)
+    rows = [("ann", "1", "Well done."), ("ben", "0", "a hint"), ("cho", "0", "a hint")]
+    with open("marks.csv", "w", newline="", encoding="utf8") as file:
+        csv.writer(file).writerows([classroom.COLUMNS, *((s, "din", "din-1", p, m, "") for s, p, m in rows)])
+    found = {"pd": pd}
+    exec(marking, found)
+    assert found["who"].loc["ann", "din"] == 1
+    assert found["what"].to_dict() == {("din-1", "a hint"): 2}
+
+    shown = re.findall(r"classroom (\w+) \\\n\s+([^\n]+)", page)
+    assert [name for name, _ in shown] == ["export", "export", "grade"]
+    for name, words in shown:
+        classroom.parser().parse_args([name, *words.split()])
