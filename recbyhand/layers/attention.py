@@ -109,9 +109,14 @@ class ElementwiseAttention(Attention):
 class LocalActivationUnit(Attention):
     """The unit of DIN, s_i = w . Dice(W_e e_i + W_t t + W_x (e_i * t) + b) + c  (arXiv:1706.06978).
 
-    A two-layer perceptron on [e_i, t, e_i * t]; the difference e_i - t of public implementations is a linear
-    function of the first two, and adds nothing. As in the paper the weights are not normalised, so that a
-    history with more of the matching events gives a longer vector.
+    A two-layer perceptron on [e_i, t, e_i * t]: the paper speaks of an "out product", its code multiplies number
+    by number. The difference e_i - t of public implementations is a linear function of the first two, and adds
+    nothing. As in the paper the weights are not normalised, so that a history with more of the matching events
+    gives a longer vector.
+
+    c starts at 1, all else near 0: untrained, every event weighs about 1, and DIN starts as the paper's base model,
+    which adds the history up. Were c near 0 as well, so would be that sum, and the gradients of the vectors in
+    it: some starts would find likeness many epochs late.
     """
 
     def __init__(self, d: int, hidden: int = 36, normalise: bool = False):
@@ -121,6 +126,7 @@ class LocalActivationUnit(Attention):
         self.product = nn.Linear(d, hidden, bias=False)
         self.dice = Dice(hidden)
         self.out = nn.Linear(hidden, 1)
+        nn.init.ones_(self.out.bias)
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         product = self.product(history * target[:, None])  # (B, L, hidden)

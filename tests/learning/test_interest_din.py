@@ -19,24 +19,22 @@ def task():
     return rbh.data.ctr(rbh.data.planted("interests"))
 
 
-# Eight epochs: some starts find likeness late. Seed 2 is below the mean after four, and after eight still
-# .04 below the ceiling that seeds 0 and 1 reach.
 def fitted(model, task, seed, epochs, weight_decay):
     rbh.fit(model, task, epochs=epochs, lr=0.01, weight_decay=weight_decay, seed=seed, progress=False)
     return model.eval(), rbh.evaluate(model, task.test)["auc"].item()
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+# Of the starts 0 to 5, 2 and 3 were below the mean after four epochs (.74 and .76) as long as the unit's last bias
+# started near 0. From 1, where DIN begins as a sum of the history, all six reached .857 to .860.
+@pytest.mark.parametrize("seed", [0, 2, 3])
 def test_din_beats_the_mean_and_looks_where_the_cause_is(task, seed):
     rbh.seed(seed)
     _, pooled = fitted(PooledSequence(task.schema, dim=16, hidden=(64,)), task, seed, 8, 0.1)
     rbh.seed(seed)
-    model, din = fitted(DIN(task.schema, dim=16), task, seed, 8, 0.01)
-    truth, test = task.dataset.truth, task.test[:]
+    model, din = fitted(DIN(task.schema, dim=16), task, seed, 4, 0.01)
+    test = task.test[:]
     with torch.no_grad():
-        a = model.attention(test)
-    # The sign of all weights is a convention of the head: take the better one.
-    found = max(truth.precision(sign * a, test).precision for sign in (1, -1))
+        found = task.dataset.truth.precision(model.attention(test), test).precision
     seen = f"seed {seed}: pooled {pooled:.3f}, DIN {din:.3f}, top weight {found:.3f}"
     print(seen)
     assert din > pooled + MARGIN, seen
