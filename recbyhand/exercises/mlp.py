@@ -37,6 +37,8 @@ def mf_1(answer):
             ),
             ((1 / 11, -4 / 11), "You left Vᵀ out on the right: solve for Vᵀr, not for r."),
             ((17.0, -26.0), "You multiplied by VᵀV + λI. Multiply by its inverse, or better: solve."),
+            ((7.0, -6.0), "Nearly: an inverse divides by the determinant, which is 11."),
+            ((1 / 11, -9 / 11), "You solved with VVᵀ, films by films. VᵀV is dimensions by dimensions."),
         ],
     )
     close(answer, (7 / 11, -6 / 11), hint="Not yet. VᵀV is [[2, -2], [-2, 4]] before λI is added to it.")
@@ -96,6 +98,14 @@ def mf_2(answer):
                 lambda f, u, i: f.user_bias[u] + f.item_bias[i] + dot(f, u, i) - f.mean,
                 "The mean was taken away from the ratings; now it is added back, not taken away again.",
             ),
+            (
+                lambda f, u, i: torch.sigmoid(f.mean + f.user_bias[u] + f.item_bias[i] + dot(f, u, i)),
+                "These factors predict stars. A sigmoid would make a probability of a logit.",
+            ),
+            (
+                lambda f, u, i: torch.round(f.mean + f.user_bias[u] + f.item_bias[i] + dot(f, u, i)),
+                "Right, but then rounded to whole stars. What the digits knew is lost to a ranking.",
+            ),
         ],
     )
 
@@ -123,6 +133,14 @@ def _half_step(charge):
         return torch.stack(rows)
 
     return step
+
+
+def _every_entry(R, seen, V, lam):
+    rows = []
+    for r, mask in zip(R, seen, strict=True):
+        X = V[mask]
+        rows.append(torch.linalg.pinv(X.T @ X + lam * len(X)) @ X.T @ r[mask])
+    return torch.stack(rows)
 
 
 def _all_cells(R, seen, V, lam):
@@ -173,6 +191,11 @@ def mf_3(answer):
                 _half_step(lambda n, lam: lam * 6),
                 "That is λ times the number of all films, not of those the user rated.",
             ),
+            (
+                lambda R, seen, V, lam: _half_step(lambda n, lam: lam * seen.sum())(R, seen, V, lam),
+                "That is λ times the number of all ratings in the table, not of those of one user.",
+            ),
+            (_every_entry, "λ nᵤ was added to every number of VᵤᵀVᵤ. Multiply it by the identity first."),
             (
                 _all_cells,
                 "Your regression uses all films, with 0 for the empty cells. Use `V[seen[u]]` only.",
@@ -251,6 +274,20 @@ def mf_4(answer):
                 "The error pushes the wrong way: the derivative of r - u·v with respect to u is -v.",
             ),
             (_sgd(swap=True), "The derivative of u·v with respect to u is v, not u."),
+            (
+                lambda u, v, r, lr, lam: (
+                    -2 * ((r - u @ v) * v - lam * u),
+                    -2 * ((r - u @ v) * u - lam * v),
+                ),
+                "These are the gradients. Take a step against them: the old vector minus lr times its gradient.",
+            ),
+            (
+                lambda u, v, r, lr, lam: (
+                    u + 2 * lr * ((r - u * v) * v - lam * u),
+                    v + 2 * lr * ((r - u * v) * u - lam * v),
+                ),
+                "Your error has d numbers, r - u * v. A rating has one error: r minus the dot product, `u @ v`.",
+            ),
             (lambda *a: _sgd()(*a)[::-1], "Return u first, then v."),
         ],
         rtol=1e-3,
@@ -407,7 +444,10 @@ def _two_layers(g: torch.Generator, n: int = 3, h: int = 3, k: int = 3) -> tuple
 )
 def mlp_1(answer):
     def weight(*args):
-        return _parts(call(answer, *args))[0]
+        W, b = _parts(call(answer, *args))
+        if W.ndim == 1 and b.ndim == 2:
+            raise Wrong("The two are exchanged: return the weight first, then the bias.")
+        return W
 
     def bias(*args):
         return _parts(call(answer, *args))[1]
@@ -480,7 +520,12 @@ def mlp_2(answer):
                 "m is 1 where a value is kept; you dropped the others.",
             ),
             (lambda x, m, p, t: x, "While training, values are dropped: use the mask."),
+            (
+                lambda x, m, p, t: m * x / m.mean(),
+                "You divide by the share that this mask happens to keep. Divide by the share expected, 1 - p.",
+            ),
         ],
+        hint="Multiply x by the mask that is given (draw no other one), and divide by the share that is kept.",
     )
     x, m, p, _ = _masked(torch.Generator().manual_seed(7))
     out = call(answer, x, m, p, False)
@@ -520,12 +565,20 @@ def mlp_3(answer):
     shape(b0, (h,), "h")
     w1, b1 = w1.reshape(-1), b1.reshape(-1)  # (1, h) and (1,) will do as well
     shape(w1, (h,), "h")
+
+    def network(pairs):
+        return (pairs @ W0.T + b0).clamp(min=0) @ w1 + b1  # (200,)
+
     pairs = 3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))  # (200, 2)
-    out = (pairs @ W0.T + b0).clamp(min=0) @ w1 + b1  # (200,)
-    u, v = pairs.T
+    out, (u, v) = network(pairs), pairs.T
     truth = torch.maximum(u, v)
     if same(out, truth, atol=1e-4):
-        return
+        if same(network(1e4 * pairs), 1e4 * truth, atol=1):
+            return
+        raise Wrong(
+            "Right for small numbers only: a bias carries them past ReLU's bend, until one is large and negative. "
+            "Use two units for a number that must pass."
+        )
     one_of_wrong(
         out,
         [
@@ -537,6 +590,9 @@ def mlp_3(answer):
             ((u - v).clamp(min=0), "That is how much u has more than v. Now add v."),
             (2 * truth, "Twice too large: u + v + |u - v| is two times the maximum."),
             (u + v, "That is the sum; something must ask which one is larger."),
+            ((u + v) / 2, "That is the mean. The larger one lies half of |u - v| above it."),
+            ((u - v).abs() / 2, "That is how far the larger one lies above the mean. Now add the mean."),
+            (u.clamp(min=0) + v.clamp(min=0), "Each unit sees one number only: no unit compares u with v."),
         ],
         atol=1e-4,
     )
@@ -564,6 +620,8 @@ def mlp_4(answer):
         raise Wrong("`Head(n_in)` must give a module: write `class Head(nn.Module)`.")
     call(head, torch.randn(5, 6))  # an untouched stub ends here
     last, hidden = _head_layers(head)
+    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in head.modules()):
+        raise Wrong("A batch normalisation is in there. Asked are a hidden layer, an activation and dropout.")
     with torch.no_grad():
         for layer in (hidden, last):
             layer.weight.normal_()
@@ -580,7 +638,7 @@ def mlp_4(answer):
         if loud.min() >= 0:
             raise Wrong("Your output is never negative: an activation stands after the last layer.")
         last.weight /= 1e4
-        _dropout_of(head, last)
+        _dropout_of(head, last, hidden)
 
 
 def _head_layers(head: nn.Module) -> tuple[nn.Linear, nn.Linear]:
@@ -611,14 +669,22 @@ def _answers_of(head: nn.Module) -> None:
         raise Wrong("Your head is linear: without an activation between them, two layers are one.")
 
 
-def _dropout_of(head: nn.Module, last: nn.Linear) -> None:
-    """While training, hidden values are dropped: about half of them, and no answers."""
-    seen = []
-    hook = last.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
+def _dropout_of(head: nn.Module, last: nn.Linear, hidden: nn.Linear) -> None:
+    """While training, hidden values are dropped: about half of them, no inputs and no answers."""
+    seen, entered = [], []
+    hooks = [
+        layer.register_forward_pre_hook(lambda module, given, into=into: into.append(given[0].clone()))
+        for layer, into in ((last, seen), (hidden, entered))
+    ]
     x = torch.randn(1, 6).expand(2000, 6)  # one example, many masks
     quiet = call(head.eval(), x[:1])
     out = call(head.train(), x)
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
+    if len(entered) == 2 and not torch.equal(entered[1], x):
+        raise Wrong(
+            "Inputs are dropped: dropout stands before the hidden layer. Move it behind the activation."
+        )
     if len(seen) != 2:
         raise Wrong("Call your last layer once in `forward`, as a module: `self.last(h)`.")
     kept, full = seen[1], seen[0]  # (2000, 16), (1, 16) what reached the last layer
@@ -656,6 +722,14 @@ def mlp_5(answer):
                 "A table of 200 columns could have rank 200, but this one is a product of two thin tables.",
             ),
             (1, "The bias alone has rank 1. The towers put out three numbers each."),
+            (
+                1000,
+                "As many users as there are do not help: (1000, 3) times (3, 200) has no more rank than its middle.",
+            ),
+            (
+                6,
+                "The towers' outputs are multiplied, not put side by side: 3 and 3 make rank 3. Then comes b.",
+            ),
             (5, "One for b, and then? Count the outputs of a tower."),
         ],
     )
@@ -760,8 +834,20 @@ def feat_1(answer):
                 "An age that equals an edge belongs to the bucket which the edge opens: 18 is not under 18.",
             ),
             (lambda a, e: 3 + bucket(a, e), "One too many: below the first edge the id is 2."),
+            (
+                lambda a, e: 2 + min(bucket(a, e), len(e) - 1),
+                "There is one bucket more than edges: from the last edge on a new one begins.",
+            ),
+            (
+                lambda a, e: 2 + len(e) - bucket(a, e),
+                "You count the edges that lie above the age. Count those that it has reached.",
+            ),
         ],
     )
+    if int(call(answer, 0, edges)) != 2:
+        raise Wrong(
+            "Age 0 is an age, in the lowest bucket. Ask `age is None`: `not age` holds for 0 as well."
+        )
     unknown = call(answer, None, edges)
     if int(unknown) == 0:
         raise Wrong("A missing age is unknown, id 1. Id 0 is padding: a place without any value.")
@@ -803,6 +889,14 @@ def feat_2(answer):
             (
                 [i + sizes[max(f - 1, 0)] * (f > 0) for f, i in enumerate(ids)],
                 "An offset is the size of all fields before, not only of the one before.",
+            ),
+            (
+                [i + s for i, s in zip(ids, sizes, strict=True)],
+                "You added each field's own size. Its rows begin where the fields BEFORE it end.",
+            ),
+            (
+                [i + sum(sizes[f + 1 :]) for f, i in enumerate(ids)],
+                "You stacked the tables in reverse order: the first field's rows come first.",
             ),
         ],
     )
@@ -855,6 +949,13 @@ def feat_3(answer):
     def padding_read(table, row):
         return sum(table[i] for i in row) / max(sum(i > 0 for i in row), 1)
 
+    def known_only(table, row):
+        return _real_mean(table, [i if i > 1 else 0 for i in row])
+
+    def leading(table, row):
+        n = max(sum(i > 0 for i in row), 1)
+        return sum(table[i] for i in row[:n]) / n
+
     slips = [
         (lambda table, row: sum(table[i] for i in row) / len(row), "Padding (id 0) is averaged in: mask it."),
         (over_width, "You divide by the width of the field; divide by the number of real values, x = 1/n."),
@@ -864,6 +965,15 @@ def feat_3(answer):
             "That is the sum. Divide by n, the real values.",
         ),
         (lambda table, row: table[row[0]], "You look at the first column of each field only."),
+        (known_only, "Id 1, unknown, is a value and has a vector. Only id 0 is padding."),
+        (
+            leading,
+            "You count the real values, then take that many from the left. Padding may stand anywhere.",
+        ),
+        (
+            lambda table, row: sum(zero_row(table)[i] for i in row) / (sum(i > 0 for i in row) + 1),
+            "You divide by one too many. Only an empty field needs help: clamp the divisor at 1.",
+        ),
     ]
     inputs = [_fields(torch.Generator().manual_seed(seed)) for seed in range(4)]
 
@@ -907,6 +1017,11 @@ def feat_4(answer):
                 blind - h(0.9) - h(0.3),
                 "The log loss is a mean over all rows: half of them are Ann's, half Cho's.",
             ),
+            (0.09, "That is the difference in mean squared error. The log loss is asked for."),
+            (
+                -0.6 * math.log(0.6) + (0.9 * math.log(0.9) + 0.3 * math.log(0.3)) / 2,
+                "Only the likes are in there. The other rows cost too: -(1 - p) ln(1 - p).",
+            ),
         ],
     )
     close(answer, blind - ids)
@@ -944,6 +1059,14 @@ def feat_5(answer):
         out = call(answer, train, test)
         if isinstance(out, dict):
             out = list(out.values())
+        if getattr(out, "ndim", 1) == 2:
+            raise Wrong(
+                "That is a number for each row and column. Take the mean over the rows: one share a column."
+            )
+        if getattr(out, "ndim", 1) == 0:
+            raise Wrong(
+                "One number for all columns. Some may be cold and others not: return one share for each."
+            )
         return torch.as_tensor([float(v) for v in out])
 
     function(
@@ -967,6 +1090,14 @@ def feat_5(answer):
             (
                 _unseen(weight=lambda column: sorted(set(column))),
                 "You count different values; a value that stands in many test rows counts once for each row.",
+            ),
+            (
+                _unseen(weight=lambda column: [i for i in column if i >= 2]),
+                "Yours is a share of the rows with a real id. Asked is that of all test rows.",
+            ),
+            (
+                lambda train, test: (test > train.amax(0)).double().mean(0),
+                "You ask which ids are larger than any in training. There may be gaps below: look each one up.",
             ),
             (
                 lambda train, test: 1 - _unseen()(train, test),

@@ -116,6 +116,14 @@ def conv_2(answer):
                 lambda x, W, b: _by_definition(x, W, b).transpose(1, 2),
                 "The numbers are right; the axes are asked in the order (B, O, T').",
             ),
+            (
+                lambda x, W, b: _by_definition(x[:, :1], W[:, :1], b),
+                "Only the first channel is in there. A window takes in all channels, each by its own line of W.",
+            ),
+            (
+                lambda x, W, b: _by_definition(x, W / x.shape[1], b),
+                "You take the mean of the channels. The formula adds them up.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -169,6 +177,14 @@ def conv_3(answer):
                 "Those are pairs with the first field of each window. The last window has more.",
             ),
             (lambda F, K: K * (K - 1) // 2, "That is the pairs in one window. The window slides."),
+            (
+                lambda F, K: sum(F - s for s in range(K)),
+                "Your sum begins at a distance of 0: a field and itself are no pair.",
+            ),
+            (
+                lambda F, K: (K - 1) * (F - 1),
+                "The first field meets K - 1 others, but the fields near the end have fewer behind them.",
+            ),
         ],
     )
 
@@ -195,6 +211,11 @@ def _layers() -> list[tuple]:
     grid = "Reorder the columns, V[:, order]; a layer may well care which *line* is which field."
     pairs = "A layer may return one number, or a matrix: flatten the output before you sort it."
     sums = "Your test compares sums. Differences of neighbours add up to 0 in any order: compare all values."
+    largest = (
+        "Your test compares the largest value only. A running maximum ends there in any order: compare all."
+    )
+    some = "A sum of the first two columns stands their exchange. Try several random orders of all columns."
+    turned = "The dimensions may come out as lines, too, as in V.T: flatten before you sort."
     weights = torch.randn(4, generator=g)
     return [
         (lambda V: window(V, W), False, seen),
@@ -207,6 +228,9 @@ def _layers() -> list[tuple]:
         (lambda V: V.cumsum(-1), False, seen),
         (lambda V: V[:, 0], False, seen),
         (lambda V: V - V.roll(1, -1), False, sums),
+        (lambda V: V.cummax(-1).values, False, largest),
+        (lambda V: V[:, :2].sum(-1), False, some),
+        (lambda V: V.T, True, turned),
     ]
 
 
@@ -215,7 +239,7 @@ def _layers() -> list[tuple]:
     "Draw V and an order, compute `layer(V)` and `layer(V[:, order])`. When are they the same values?",
     "`.flatten().sort().values` of both, then `torch.allclose`. One order is not enough: loop.",
     todo="Complete the function `order_is_nothing(layer, F, d)`: it returns True or False.",
-    solved="Right. Ten layers have passed your test or failed it as they should.",
+    solved="Right. Thirteen layers have passed your test or failed it as they should.",
 )
 def conv_4(answer):
     if not callable(answer):
@@ -274,6 +298,8 @@ def conv_5(answer):
                 "That is how many outputs are left of 60. Asked is how many places ONE of them sees.",
             ),
             (lambda ks: len(ks) * (ks[0] - 1) + 1, "All kernels count, each with its own width."),
+            (lambda ks: ks[-1], "That is what the last layer sees of the one below. That one sees further."),
+            (lambda ks: 2 ** len(ks) + 1, "It grows by a step, not by doubling: 3, 5, 7."),
         ],
     )
 

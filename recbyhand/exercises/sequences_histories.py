@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import close, exercise, function, one_of_wrong, wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 Z = 0.5 * 2 + 0.1 - 1 * 0.75 + 0.15  # = 0.5; no part of it alone gives that
@@ -36,6 +36,14 @@ def hist_1(answer):
             (math.tanh(1.5), "The weight of the film is missing: it comes with 0.5."),
             (math.tanh(-1.375), "The weights are exchanged: 0.5 is the film's, -1 the state's."),
             (1 / (1 + math.exp(-0.5)), "That is the sigmoid of 0.5. This cell squeezes with tanh."),
+            (
+                math.tanh(0.5 * 2 + 0.1 - math.tanh(0.75) + 0.15),
+                "The old state has been squeezed when it was made. It enters as it is, 0.75.",
+            ),
+            (
+                math.tanh(0.5 * 2 + 0.1) + math.tanh(-0.75 + 0.15),
+                "Film and state are added first and squeezed together: one tanh.",
+            ),
             (math.tanh(0.5) + 0.75, "The old state is already inside; nothing is added to the new one."),
         ],
         atol=2e-4,
@@ -89,6 +97,8 @@ def _numbers(answer):
 
     def listed(*args):
         out = answer(*args)
+        if isinstance(out, list | tuple) and any(isinstance(v, list | tuple) for v in out):
+            wrong("Your list holds whole events. Take the film of each, a number.")
         return [int(v) for v in out] if out is not None and out is not ... else out
 
     return listed if callable(answer) else answer
@@ -102,6 +112,7 @@ def _numbers(answer):
 )
 def hist_2(answer):
     few = [([(3, 7, 5), (1, 8, 4), (9, 6, 5)], 5, 4), ([(6, 7, 5)], 5, 3)]
+    few += [([(90, 7, 5), (2, 8, 4), (40, 9, 4), (60, 5, 2)], 100, 3)]  # long pauses
     draws = [_events(torch.Generator().manual_seed(k)) for k in range(6)] + few
 
     def unsorted(events, now, length):
@@ -115,6 +126,10 @@ def hist_2(answer):
     def cut_first(events, now, length):
         latest = sorted(e for e in events if e[0] < now)[-length:]
         return _cut(latest, now, length)
+
+    def dislikes_as_zeros(events, now, length):
+        past = [film if s >= 4 else 0 for t, film, s in sorted(events) if t < now][-length:]
+        return past + [0] * (length - len(past))
 
     def by_film(events, now, length):
         likes = sorted(film for t, film, s in events if t < now and s >= 4)[-length:]
@@ -152,6 +167,15 @@ def hist_2(answer):
             (
                 cut_first,
                 "You took the latest `length` films and then dropped those not liked. First the likes, then the cut.",
+            ),
+            (
+                lambda e, n, k: _cut(e, n, k, keep=lambda t, now: now - k <= t < now),
+                "`length` is a number of films, not of days: a like may lie long before `now`.",
+            ),
+            (lambda e, n, k: _cut(e, n, k, stars=3), "Three stars are no like: at least four."),
+            (
+                dislikes_as_zeros,
+                "A film that was not liked is left out; it leaves no 0 behind. Zeros stand at the end only.",
             ),
             (by_film, "Sorted by film. What counts is the time, the first of the three."),
             (
@@ -235,6 +259,14 @@ def hist_3(answer):
                 "You added the slopes. The chain rule multiplies them.",
             ),
             (lambda w, v, h: w * v * (1 - h**2).prod(), "One v only: each of the L - 1 steps brings one."),
+            (
+                lambda w, v, h: (w * v) ** (len(h) - 1) * (1 - h**2).prod(),
+                "w comes once, where the film enters. The later steps hand on the state: v alone.",
+            ),
+            (
+                lambda w, v, h: sum(w * v**k * (1 - h[-1 - k :] ** 2).prod() for k in range(len(h))),
+                "That is what happens if every film moves. Only the first one does.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-7,
@@ -281,6 +313,13 @@ def hist_4(answer):
         place = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1).clamp(max=mask.shape[1] - 1)
         return states[torch.arange(len(mask)), place] * mask.any(1)[:, None]
 
+    def gap(states, mask, lowest):
+        place = torch.cat([~mask, torch.ones_like(mask[:, :1])], 1).int().argmax(1) - 1
+        return states[torch.arange(len(mask)), place.clamp(min=lowest)] * mask.any(1)[:, None]
+
+    def flipped(states, mask):
+        return states[torch.arange(len(mask)), mask.flip(1).int().argmax(1)] * mask.any(1)[:, None]
+
     def first(states, mask):
         return states[torch.arange(len(mask)), mask.int().argmax(1)] * mask.any(1)[:, None]
 
@@ -305,6 +344,21 @@ def hist_4(answer):
             (
                 lambda s, m: (s * m[..., None]).sum(1),
                 "That adds up the real states. One of them is asked for, the newest.",
+            ),
+            *(
+                (
+                    lambda s, m, low=low: gap(s, m, low),
+                    "You stop at the first gap. Look for the last True place.",
+                )
+                for low in (0, -1)
+            ),
+            (
+                flipped,
+                "Found from the right, and then used as if counted from the left: turn the place round.",
+            ),
+            (
+                lambda s, m: (s * m[..., None]).amax(1),
+                "That is the largest entry of each column, from several states. Pick one state.",
             ),
             (one_further, "One place too far: a place counted from 1 is an index after taking 1 off."),
         ],
@@ -347,6 +401,16 @@ def hist_5(answer):
             (
                 _rule(second=lambda d_in, d_h, k: d_h),
                 "With both directions, the second layer reads the states of both: 2 d_h numbers.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: (
+                    _rule()(d_in, d_h, layers, both) - (2 * layers * d_h if both else 0)
+                ),
+                "The directions share nothing: each layer has two biases for EACH of them.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: 4 * _count(d_in, d_h, layers, both),
+                "That is an LSTM, with four of everything. A plain RNN has one.",
             ),
             (_rule(directions=False), "Right for one direction. Each direction has weights of its own."),
             (

@@ -75,6 +75,14 @@ def two_2(answer):
                 "That is a model that knows nothing, or the right film's own score was forgotten: log e = 1 comes off.",
             ),
             (math.e / (math.e + n - 1), "That is the probability. The loss is minus its logarithm."),
+            (
+                -math.log(math.e / (math.e + (n - 1) / math.e)),
+                "That is one softmax under a tanh. Here no tanh stands in the way, and two softmaxes do.",
+            ),
+            (
+                math.log10(n),
+                "That is a logarithm to base 10. And two softmaxes leave a little less than ln n.",
+            ),
             (math.log(math.e + 999) - 1, "That is for 1,000 films, as in the lesson. Here are 50,000."),
         ],
     )
@@ -153,6 +161,22 @@ def two_3(answer):
                 "You divide by all places. Divide by those that have a real next film.",
             ),
             (
+                lambda s, t, m, E: ours(s, t, m, E, reduction="sum") / len(s),
+                "You divide by the rows of the batch. Divide by the places that have a real next film.",
+            ),
+            (
+                lambda s, t, m, E: ours(s * m[..., None], t, torch.ones_like(m), E),
+                "Zeros in place of a state are still questions. Leave these places out: index with the mask.",
+            ),
+            (
+                lambda s, t, m, E: (
+                    -torch.nn.functional.logsigmoid(
+                        (s[:, :-1][m[:, 1:]] * E[t[:, 1:][m[:, 1:]]]).sum(-1)
+                    ).mean()
+                ),
+                "You judge the right film alone, by a sigmoid. A softmax sets it against all films.",
+            ),
+            (
                 _mean_of_means,
                 "You averaged each row first, so short histories weigh more. One mean over all places.",
             ),
@@ -213,6 +237,14 @@ def two_4(answer):
             ),
             (lambda s, q, n: s - n * torch.log(q), "n belongs inside the logarithm: log(n q), not n log q."),
             (lambda s, q, n: s - math.log(n), "q is missing: each film has its own."),
+            (
+                lambda s, q, n: s - torch.log10(n * q),
+                "That is the logarithm to base 10. The exponential is undone by the natural one, `torch.log`.",
+            ),
+            (
+                lambda s, q, n: s * torch.log(n * q),
+                "The logarithm is taken off, not multiplied.",
+            ),
             (
                 lambda s, q, n: s - torch.log(q / n),
                 "n q is how often a film is expected among n draws; not q / n.",

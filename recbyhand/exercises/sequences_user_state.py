@@ -26,6 +26,14 @@ def state_1(answer):
             ((0.9, 0.2), "That is only what stays of the old state. Where is the proposal?"),
             ((1.35, 0.1), "You multiplied both by z. What z leaves over, 1 - z, goes to the proposal."),
             ((0.15, 0.4), "You multiplied both by 1 - z. The old state stays by z."),
+            (
+                (0.855475, 0.324751),
+                "z_gate is a gate already, between 0 and 1: it has been through its sigmoid.",
+            ),
+            (
+                (0.739783, -0.197375),
+                "Nothing squeezes the new state: only the proposal has a tanh, and had it.",
+            ),
             ((0.94621, -0.16969), "The proposal is what came out of the tanh: it needs no second one."),
         ],
     )
@@ -49,6 +57,8 @@ def state_2(answer):
             (-0.0693, "That is log z. The gate is a sigmoid, not an exponential: log(z / (1 - z))."),
             (0.0693, "That is a rate of decay, -log z. Here z is a sigmoid: its bias is log(z / (1 - z))."),
             (1.6813, "You turned a tanh round. A gate is a sigmoid: log(z / (1 - z))."),
+            (2.524982, "That is for nine steps. Ten steps multiply by z ten times: z is the TENTH root."),
+            (2.732736, "That is for eleven steps. Ten steps multiply by z ten times: z is the TENTH root."),
             (2.9444, "z = 0.95 would lose half of it evenly, 0.05 a step. But each step multiplies."),
         ],
         atol=0.01,
@@ -92,6 +102,14 @@ def state_3(answer):
                 "A person without films: count - 1 is -1, and that reads the last column. They get zeros.",
             ),
             (lambda s, m: picked(s, m, 0), "A person without films gets the first column. They get zeros."),
+            (
+                lambda s, m: picked(s, m, -1) * m.any(1)[:, None],
+                "One too early: after n films the state stands at place n - 1, and you take n - 2.",
+            ),
+            (
+                lambda s, m: (s * m[..., None]).amax(1),
+                "That is the largest entry of each column, from several states. Pick one state.",
+            ),
             (lambda s, m: picked(s, m, 1), "One too far: after n films the state stands at place n - 1."),
             (
                 lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
@@ -158,6 +176,18 @@ def state_4(answer):
             (
                 lambda u, v, c, b: u @ v.T + c * b,
                 "The two biases are added, not multiplied.",
+            ),
+            (
+                lambda u, v, c, b: (u @ v.T + c + b).softmax(1),
+                "A softmax makes shares of the films for each user. The score is the logit itself.",
+            ),
+            (
+                lambda u, v, c, b: (
+                    torch.nn.functional.normalize(u, dim=1) @ torch.nn.functional.normalize(v, dim=1).T
+                    + c
+                    + b
+                ),
+                "That is a cosine. The dot product keeps the lengths of the vectors.",
             ),
         ],
     )

@@ -94,6 +94,10 @@ def start_2(answer):
                 lambda v, m: (v * m[..., None]).sum(1) / (m.sum(1, keepdim=True) + 1),
                 "You divide by one too many. Only an empty row needs help: clamp the divisor at 1.",
             ),
+            (
+                lambda v, m: v.masked_fill(~m[..., None], -1e9).amax(1),
+                "That is the largest entry of each column. The mean is asked for.",
+            ),
         ],
     )
 
@@ -245,6 +249,12 @@ def start_5(answer):
             False,
             "It must compare the first row only; here the first row's score does not change.",
         ),
+        (
+            lambda x: 1000 + x.sum(1) + 1e-4 * len(x),
+            True,
+            "A large score hides the change: compare the plain difference with 1e-6. `torch.allclose` and other "
+            "relative tests allow more, the larger the score.",
+        ),
     ]
     got = [said(score) for score, _, _ in cases]
     if got == [not expected for _, expected, _ in cases]:
@@ -298,6 +308,11 @@ def data_1(answer):
             (1 - 3.5 / 6, "That is the share of pairs in the wrong order: the liked one must be the higher."),
             (3.5, "You counted the pairs won; divide by the number of all pairs."),
             (3.5 / 5, "You divided by the five films. Of pairs there are 3 × 2."),
+            (
+                3 / 5,
+                "That is the share of films on their side of one half. AUC counts pairs, without a threshold.",
+            ),
+            (350 / 6, "That is per cent. Give the share itself, between 0 and 1."),
             (
                 3 / 10,
                 "Only pairs of a liked and another film count, 3 × 2 of them; and a tie counts one half.",
@@ -371,6 +386,10 @@ def data_2(answer):
                 "Your mask is True nowhere. `mask[index][:n] = True` changes a copy; write `mask[index[:n]] = True`.",
             ),
             (_by_range, "That is the last tenth of the time span. The last tenth of the rows is asked for."),
+            (
+                lambda t: _newest(t, math.ceil(len(t) / 10)),
+                "You round up. The nearest whole number of rows is asked for: 2.4 rows are 2.",
+            ),
         ],
         hint="The right number of rows is `round(len(time) / 10)`, and they are the newest.",
     )
@@ -434,6 +453,14 @@ def data_3(answer):
                 lambda h, n: _ndcg(h, n, discount=lambda place: math.log2(2 + place)),
                 "The first place is not discounted: with j counted from 1, log2(1 + j) is 1 there.",
             ),
+            (
+                lambda h, n: _ndcg(h, len(h)),
+                "Your best list is relevant at all k places. It holds no more than n_relevant relevant films.",
+            ),
+            (
+                lambda h, n: float(sum(h)) / len(h),
+                "That is the share of hits. It minds no place and no best list.",
+            ),
         ],
     )
     nothing = call(answer, torch.zeros(3), 0)
@@ -478,6 +505,10 @@ def data_4(answer):
                 "That is the weight of the pairs in the right order. Add half of the ties, divide by all.",
             ),
             (0.6, "No pair is won with probability p: a pair needs one that is liked and one that is not."),
+            (
+                0.4,
+                "That is the share of likes. AUC asks of pairs, one liked and one not, which scores higher.",
+            ),
         ],
     )
     close(answer, 17 / 24)

@@ -362,3 +362,140 @@ WRONG += [
     ("mlp-5", "hidden", 32, "width of the hidden layer"),
     ("mlp-5", "films", torch.tensor(200), "two thin tables"),
 ]
+
+
+# Of a second such reader.
+
+
+def ridge_everywhere(R, seen, V, lam):
+    U = torch.zeros(len(R), V.shape[1])
+    for u, m in enumerate(seen):
+        if m.any():
+            U[u] = solve(V[m].T @ V[m] + lam * m.sum(), V[m].T @ R[u][m])
+    return U
+
+
+def own_error_per_number(u, v, r, lr, lam):
+    e = r - u * v
+    return u + 2 * lr * (e * v - lam * u), v + 2 * lr * (e * u - lam * v)
+
+
+class DroppedInput(Head):
+    def forward(self, x):
+        return self.last(torch.relu(self.hidden(self.dropout(x))))[:, 0]
+
+
+class DroppedTwice(Head):
+    def forward(self, x):
+        return super().forward(self.dropout(x))
+
+
+class Normalised(Head):
+    def __init__(self, n_in):
+        super().__init__(n_in)
+        self.norm = torch.nn.BatchNorm1d(16)
+
+    def forward(self, x):
+        return self.last(self.dropout(torch.relu(self.norm(self.hidden(x)))))[:, 0]
+
+
+def known(i):
+    return (i > 1).float()[..., None]
+
+
+def leading(table, i):
+    rows = [table[row[: max(1, int((row > 0).sum()))]].mean(0) for row in i]
+    return torch.stack(rows)
+
+
+WRONG += [
+    ("mf-1", "no determinant", torch.tensor([7.0, -6.0]), "determinant, which is 11"),
+    ("mf-1", "films by films", solve(V @ V.T + torch.eye(2), V @ R), "films by films"),
+    (
+        "mf-2",
+        "a probability",
+        lambda f, u, i: (f.mean + f.user_bias[u] + f.item_bias[i] + f.user[u] @ f.item[i]).sigmoid(),
+        "A sigmoid would",
+    ),
+    (
+        "mf-2",
+        "whole stars",
+        lambda f, u, i: (f.mean + f.user_bias[u] + f.item_bias[i] + f.user[u] @ f.item[i]).round(),
+        "rounded to whole stars",
+    ),
+    ("mf-3", "ridge on every entry", ridge_everywhere, "added to every number"),
+    (
+        "mf-3",
+        "all ratings",
+        lambda R, seen, V, lam: row_by_row(lambda n, lam: lam * seen.sum())(R, seen, V, lam),
+        "all ratings in the table",
+    ),
+    (
+        "mf-4",
+        "gradients",
+        lambda u, v, r, lr, lam: (2 * lam * u - 2 * (r - u @ v) * v, 2 * lam * v - 2 * (r - u @ v) * u),
+        "These are the gradients",
+    ),
+    ("mf-4", "an error per number", own_error_per_number, "Your error has d numbers"),
+    ("mlp-1", "bias first", lambda W0, b0, W1, b1: (W1 @ b0 + b1, W1 @ W0), "are exchanged: return"),
+    ("mlp-2", "share kept here", lambda x, m, p, t: m * x / m.mean() if t else x, "happens to keep"),
+    (
+        "mlp-2",
+        "a mask of its own",
+        lambda x, m, p, t: torch.nn.functional.dropout(x, p, t),
+        "draw no other one",
+    ),
+    ("mlp-3", "mean", ([[1, 1], [-1, -1]], ZERO, [0.5, -0.5], 0), "That is the mean. The larger"),
+    ("mlp-3", "half the distance", (TWO, ZERO, [0.5, 0.5], 0), "above the mean. Now"),
+    ("mlp-3", "each alone", (torch.eye(2), ZERO, [1, 1], 0), "no unit compares"),
+    ("mlp-3", "carried by a bias", ([[1, -1], [0, 1]], [0, 50], [1, 1], -50), "small numbers only"),
+    ("mlp-4", "inputs dropped", DroppedInput, "Inputs are dropped"),
+    ("mlp-4", "inputs dropped as well", DroppedTwice, "Inputs are dropped"),
+    ("mlp-4", "normalised", Normalised, "batch normalisation"),
+    ("mlp-5", "users", 1000, "than its middle"),
+    ("mlp-5", "both sides", 3 + 3, "not put side by side"),
+    (
+        "feat-1",
+        "nought is missing",
+        lambda age, edges: 2 + bucket(age, edges) if age else 1,
+        "Age 0 is an age",
+    ),
+    (
+        "feat-1",
+        "last edge",
+        lambda age, edges: 1 if age is None else 2 + min(bucket(age, edges), len(edges) - 1),
+        "one bucket more than edges",
+    ),
+    (
+        "feat-1",
+        "edges above",
+        lambda age, edges: 1 if age is None else 2 + sum(edge > age for edge in edges),
+        "lie above the age",
+    ),
+    ("feat-2", "own size", [12, 6, 33, 15], "each field's own size"),
+    ("feat-2", "from the end", [3 + 38, 2 + 34, 10 + 11, 4], "in reverse order"),
+    (
+        "feat-3",
+        "unknown left out",
+        stacked(lambda t, i: (t[i] * known(i)).sum(1) / known(i).sum(1).clamp(min=1)),
+        "unknown, is a value",
+    ),
+    ("feat-3", "padding at the end", stacked(leading), "take that many from the left"),
+    (
+        "feat-3",
+        "plus one",
+        stacked(lambda t, i: (t[i] * masked(i)).sum(1) / (masked(i).sum(1) + 1)),
+        "one too many. Only an empty field",
+    ),
+    ("feat-4", "squared error", 0.24 - (0.09 + 0.21) / 2, "mean squared error"),
+    (
+        "feat-4",
+        "likes only",
+        -0.6 * math.log(0.6) + (0.9 * math.log(0.9) + 0.3 * math.log(0.3)) / 2,
+        "Only the likes",
+    ),
+    ("feat-5", "not averaged", unseen, "for each row and column"),
+    ("feat-5", "one share", lambda a, b: unseen(a, b).mean(), "One number for all columns"),
+    ("feat-5", "of the real ids", lambda a, b: unseen(a, b).sum(0) / (b >= 2).sum(0), "with a real id"),
+    ("feat-5", "beyond the largest", lambda a, b: (b > a.max(0).values).float().mean(0), "may be gaps"),
+]

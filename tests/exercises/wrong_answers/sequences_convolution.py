@@ -102,3 +102,37 @@ WRONG = [
     ("conv-5", "widest", max, "widest window"),
     ("conv-5", "threes only", lambda kernels: 2 * len(kernels) + 1, "width 3. Others"),
 ]
+
+
+# Of a reader who knew the exercises only from the page.
+
+
+def compared(*pick, order=torch.randperm):
+    """A test that looks at `pick` of both outputs only."""
+
+    def test(layer, F=4, d=6):
+        for _ in range(20):
+            V = torch.randn(F, d)
+            here, there = (layer(x) for x in (V, V[:, order(d)]))
+            if not all(torch.allclose(p(here), p(there), atol=1e-5) for p in pick):
+                return False
+        return True
+
+    return test
+
+
+def first_two_exchanged(d):
+    return torch.tensor([1, 0, *range(2, d)])
+
+
+WRONG += [
+    ("conv-2", "first channel", lambda x, W, b: F.conv1d(x[:, :1], W[:, :1], b), "Only the first channel"),
+    ("conv-2", "mean", lambda x, W, b: F.conv1d(x / x.shape[1], W, b), "mean of the channels"),
+    ("conv-3", "with itself", lambda F, K: sum(F - s for s in range(K)), "at a distance of 0"),
+    ("conv-3", "all like the first", lambda F, K: (F - 1) * (K - 1), "fewer behind them"),
+    ("conv-4", "largest only", compared(torch.max), "largest value only"),
+    ("conv-4", "one exchange", compared(sorted_values, order=first_two_exchanged), "stands their exchange"),
+    ("conv-4", "not flattened", compared(lambda y: y.sort().values), "lines, too"),
+    ("conv-5", "last layer", lambda kernels: kernels[-1], "what the last layer sees"),
+    ("conv-5", "doubled", lambda kernels: 1 + 2 ** len(kernels), "not by doubling"),
+]

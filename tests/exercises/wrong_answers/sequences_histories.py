@@ -114,3 +114,55 @@ WRONG = [
     ("hist-5", "one direction", rule(lambda d, h, k: h, directions=1), "Right for one direction"),
     ("hist-5", "one layer", lambda d, h, n, both: rule(None)(d, h, 1, both), "Right for one layer"),
 ]
+
+
+# Of a reader who knew the exercises only from the page.
+
+
+def disliked_as_zeros(events, now, length):
+    past = [film * (stars >= 4) for time, film, stars in sorted(events) if time < now][-length:]
+    return past + [0] * (length - len(past))
+
+
+def whole_events(events, now, length):
+    likes = [event for event in sorted(events) if event[0] < now and event[2] >= 4][-length:]
+    return likes + [0] * (length - len(likes))
+
+
+def days_back(events, now, length):
+    return cut(before)([event for event in events if event[0] >= now - length], now, length)
+
+
+def until_a_gap(m):
+    return next((t for t, real in enumerate(m) if not real), len(m)) - 1
+
+
+def paths(w, v, h):
+    return sum(chain(w, v, h[t:]) for t in range(len(h)))
+
+
+def shared_biases(d_in, d_h, layers, both):
+    k = 2 if both else 1
+    return sum(k * d_h * (r + d_h) + 2 * d_h for r in [d_in] + [k * d_h] * (layers - 1))
+
+
+WRONG += [
+    ("hist-1", "squeezed twice", math.tanh(1.25 - math.tanh(0.75)), "squeezed when it was made"),
+    ("hist-1", "squeezed apart", math.tanh(1.1) + math.tanh(-0.6), "squeezed together"),
+    ("hist-2", "three stars", cut(before, likes=3), "Three stars are no like"),
+    ("hist-2", "days for films", days_back, "not of days"),
+    ("hist-2", "dislikes as zeros", disliked_as_zeros, "leaves no 0 behind"),
+    ("hist-2", "whole events", whole_events, "holds whole events"),
+    (
+        "hist-3",
+        "w at each step",
+        lambda w, v, h: (w * v) ** (len(h) - 1) * (1 - h * h).prod(),
+        "w comes once",
+    ),
+    ("hist-3", "all films move", paths, "if every film moves"),
+    ("hist-4", "until a gap", at(until_a_gap), "stop at the first gap"),
+    ("hist-4", "not turned back", at(lambda m: int(m.flip(0).int().argmax())), "turn the place round"),
+    ("hist-4", "largest", lambda s, m: (s * m[..., None]).max(1).values, "largest entry of each column"),
+    ("hist-5", "biases shared", shared_biases, "two biases for EACH"),
+    ("hist-5", "lstm", lambda *a: 4 * rule(lambda d, h, k: k * h)(*a), "That is an LSTM"),
+]

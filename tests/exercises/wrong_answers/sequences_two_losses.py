@@ -84,3 +84,30 @@ WRONG = [
     ("two-5", "an output layer", 120 * 17, "nn.Linear"),
     ("two-5", "alpha", 1, "Alpha is a setting"),
 ]
+
+
+# Of a reader who knew the exercises only from the page.
+
+
+def per_row(states, tokens, mask, E):
+    return summed(states, tokens, mask, E) / len(states)
+
+
+def zeros_asked(states, tokens, mask, E):
+    return unmasked(states * mask[..., None], tokens, mask, E)
+
+
+def one_film(states, tokens, mask, E):
+    score = (states[:, :-1] * E[tokens[:, 1:]]).sum(-1)  # (B, L-1)
+    return -torch.sigmoid(score[mask[:, 1:]]).log().mean()
+
+
+WRONG += [
+    ("two-2", "under a tanh", math.log(1 + 49_999 / math.e**2), "under a tanh"),
+    ("two-2", "base 10", math.log10(50_000), "to base 10. And"),
+    ("two-3", "by row", per_row, "by the rows of the batch"),
+    ("two-3", "zeros are asked", zeros_asked, "are still questions"),
+    ("two-3", "sigmoid", one_film, "by a sigmoid. A softmax"),
+    ("two-4", "base 10", lambda s, q, n: s - (n * q).log10(), "to base 10. The exp"),
+    ("two-4", "multiplied", lambda s, q, n: s * (n * q).log(), "taken off, not multiplied"),
+]

@@ -54,3 +54,27 @@ WRONG = [
     ("state-5", "drift's", 4, "world `drift`"),
     ("state-5", "two", 2, "Two are enough"),
 ]  # fmt: skip
+
+
+# Of a reader who knew the exercises only from the page.
+
+
+def place_before(states, mask):
+    place = (mask.sum(1) - 2).clamp(min=0)
+    return states[torch.arange(len(states)), place] * mask.any(1)[:, None]
+
+
+def unit(x):
+    return x / x.norm(dim=1, keepdim=True)
+
+
+WRONG += [
+    ("state-1", "gate of a gate", (1 - Z.sigmoid()) * N + Z.sigmoid() * H, "through its sigmoid"),
+    ("state-1", "squeezed", torch.tanh((1 - Z) * N + Z * H), "Nothing squeezes the new state"),
+    ("state-2", "nine steps", -math.log(2 ** (1 / 9) - 1), "for nine steps"),
+    ("state-2", "eleven steps", -math.log(2 ** (1 / 11) - 1), "for eleven steps"),
+    ("state-3", "one too early", place_before, "One too early"),
+    ("state-3", "largest", lambda s, m: (s * m[..., None]).max(1).values, "largest entry of each column"),
+    ("state-4", "shares", lambda u, v, c, b: (u @ v.T + c + b).softmax(dim=1), "shares of the films"),
+    ("state-4", "cosine", lambda u, v, c, b: unit(u) @ unit(v).T + c + b, "That is a cosine"),
+]

@@ -171,6 +171,36 @@ WRONG += [
         lambda s, x: bool((s(x)[0] - s(x[1:])[0]).abs() > 1e-6),
         "keep the first row",
     ),
-    ("data-2", "quantile", lambda time: time > time.float().quantile(0.9), "they are the newest"),
+    ("data-2", "quantile", lambda time: time > time.float().quantile(0.9), "You round up"),
     ("data-4", "one kind of pair", 0.48, "Add half of the ties"),
+]
+
+
+# Of a second such reader.
+
+
+def places_discounted(hits, n, best):
+    discount = 1 / torch.log2(torch.arange(len(hits)) + 2.0)
+    return float((hits * discount).sum() / discount[:best].sum()) if n else 0.0
+
+
+def ceiling_of_a_tenth(time):
+    return time >= time.sort().values[-math.ceil(len(time) / 10)]
+
+
+WRONG += [
+    ("start-2", "largest", lambda v, m: torch.where(m[..., None], v, -1e9).max(1).values, "largest entry"),
+    ("start-5", "allclose", lambda s, x: not torch.allclose(s(x)[:1], s(x[:1])), "large score hides"),
+    (
+        "start-5",
+        "relative",
+        lambda s, x: bool((1 - s(x[:1])[0] / s(x)[0]).abs() > 1e-6),
+        "large score hides",
+    ),
+    ("data-1", "accuracy", 0.6, "side of one half"),
+    ("data-1", "per cent", 58.3333, "per cent"),
+    ("data-2", "rounded up", ceiling_of_a_tenth, "You round up"),
+    ("data-3", "all places", lambda hits, n: places_discounted(hits, n, len(hits)), "at all k places"),
+    ("data-3", "precision", lambda hits, n: float(hits.mean()) if n else 0.0, "share of hits. It minds"),
+    ("data-4", "mean click", 0.4, "That is the share of likes. AUC"),
 ]
