@@ -69,7 +69,7 @@ def search(
 
     for _ in range(further):
         (lr, *others), rates = best(), {setting[0] for setting in rows}
-        if min(rates) < lr < max(rates):
+        if len(rates) == 1 or min(rates) < lr < max(rates):
             break
         beyond = (2 * lr if lr == max(rates) else lr / 2, *others)
         rows[beyond] = run(*beyond, 0)
