@@ -29,6 +29,8 @@ def fm_1(answer):
             (14.0, "The half belongs to both terms: ½ (20 - 12), not 20 - 12/2."),
             (-2.0, "The half belongs to both terms: ½ (20 - 12), not 20/2 - 12."),
             (16.0, "That is the sum of the two squares, halved: the second is taken away, not added."),
+            (12.0, "These are the squares of the vectors, the diagonal alone. The pairs are all the rest."),
+            (0.0, "Did you take neighbours only? Four vectors make six pairs, not three."),
             (
                 (-1.0, 5.0),
                 "These are the two coordinates. The pair sum of an FM is one number: add them up.",
@@ -76,7 +78,16 @@ def fm_2(answer):
                 "You divide by the root of n. Here x is 1/n.",
             ),
             (lambda v, m: m.float()[:, None] * v / m.sum(), "Add the values up: a field has one vector."),
+            (
+                lambda v, m: (m.float()[:, None] * v).sum(0) / (m.sum() + 1),
+                "You divide by n + 1. Only an empty field needs help, and `clamp(min=1)` helps no other.",
+            ),
+            (
+                lambda v, m: torch.nn.functional.normalize((m.float()[:, None] * v).sum(0), dim=0),
+                "You made the vector one of length 1. Dividing by the number of values is all.",
+            ),
         ],
+        hint="Not the mean of the real rows. Two of them, (2, 0) and (0, 4), should make (1, 2).",
     )
     try:
         function(answer, inputs=[empty], oracle=_masked_mean)
@@ -142,9 +153,18 @@ def fm_3(answer):
                 lambda v, x: x[:, None] * ((x[:, None] * v).sum(0) - (x[:, None] * v).cumsum(0)),
                 "You take the partners j > i only. As the second of a pair, vᵢ meets those before it, too.",
             ),
+            (
+                lambda v, x: x[:, None] * ((x[:, None] * v).cumsum(0) - x[:, None] * v),
+                "You take the partners j < i only. As the first of a pair, vᵢ meets those after it, too.",
+            ),
+            (
+                lambda v, x: v * part()(v, x),
+                "A pair is linear in vᵢ: its derivative holds the partner, and vᵢ no more.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
+        hint="Not the gradient. Try n = 2: the term is x₁x₂ v₁·v₂, so the first row is x₁x₂ v₂.",
     )
 
 
@@ -183,6 +203,10 @@ def fm_4(answer):
                 "3 s₁s₂ takes the cubes away three times, s₁³ holds them once: give two back.",
             ),
             (
+                _by_powers(3, 1, 6),
+                "3 s₁s₂ takes the cubes away three times, s₁³ has them one time: two are to come back, not one.",
+            ),
+            (
                 _by_powers(3, -1, 6),
                 "The sum of aᵢ² aⱼ over i ≠ j is s₁s₂ - s₃, not s₁s₂: the cubes are in it.",
             ),
@@ -198,9 +222,15 @@ def fm_4(answer):
                 lambda a: _by_powers(3, 2, 6)(a.sum(1, keepdim=True)),
                 "You added the columns before multiplying. Each column has its own triples.",
             ),
+            (lambda a: _by_powers(3, 2, 6)(a) / a.shape[1], "You average the columns. Sum over them."),
+            (
+                lambda a: 0.5 * (a.sum(0) ** 2 - (a**2).sum(0)).sum(),
+                "That is the sum over pairs. Three indices: start from the third power of s₁.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-4,
+        hint="Not the triples. Try one column: (1, 2, 3) makes 6, and (1, 1, 1, 1) makes 4.",
     )
 
 
@@ -225,6 +255,7 @@ def _tables() -> list[tuple]:
     ):
         S = _less_means(normal(rows, rank) @ normal(rank, columns))
         out.append((S + a * normal(rows, 1) + b * normal(columns) + 2.0,))
+    out.append((out[0][0] - out[0][0].mean(),))  # the mean of all is 0: taking it away twice does not show
     out.append((torch.tensor([[0.0, 1.0], [1.0, 0.0]]),))
     return out
 
@@ -260,6 +291,14 @@ def fm_5(answer):
             (
                 lambda S: _rank(S - S.mean(0) - S.mean(1, keepdim=True)),
                 "The mean of all is taken away twice, with the rows and with the columns: add it back once.",
+            ),
+            (
+                lambda S: _rank(S - S[:1] - S[:, :1]),
+                "You take the first row and the first column away, and their corner twice: add S[0, 0] back.",
+            ),
+            (
+                lambda S: _rank(_less_means(S)) + 1,
+                "One too many: a rest of rank r is a product of r columns with r rows, and needs no more.",
             ),
             (lambda S: min(S.shape), "So many always suffice. Often fewer do: look at the fits for each d."),
             (

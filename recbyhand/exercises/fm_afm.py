@@ -35,6 +35,11 @@ def afm_1(answer):
                 (log3 + 4 * log2) / (log3 + log2),
                 "You divided the scores by their sum. A softmax takes exponentials first.",
             ),
+            (11 / 5, "A score of 0 is not a weight of 0: exp 0 = 1, and the first pair counts, too."),
+            (
+                float(torch.tensor([1.0, 3, 2]).softmax(0) @ torch.tensor([3.0, 1, 4])),
+                "You took exponentials twice: those of 0, ln 3 and ln 2 are 1, 3 and 2, and that is enough.",
+            ),
             (1.0, "That is the pair of the largest weight alone. All pairs count, each by its weight."),
             (
                 (7 / 6, 7 / 6),
@@ -43,7 +48,7 @@ def afm_1(answer):
             (7 / 6, "That is half of it: with p = (1, 1) both coordinates of the weighted sum count."),
         ],
     )
-    close(answer, 14 / 6, rtol=1e-3, hint="Not yet. Write three columns: exp s, weight, p · e.")
+    close(answer, 14 / 6, rtol=2e-3, hint="Not yet. Write three columns: exp s, weight, p · e.")
 
 
 def _net(g: torch.Generator) -> tuple:
@@ -116,7 +121,24 @@ def afm_2(answer):
                 lambda e, W, b, h: torch.relu(e @ W.T + b).softmax(-1) @ h,
                 "Your softmax runs over the t numbers of the layer. First let h make one score of them.",
             ),
+            (
+                lambda *x: _scores(*x) / _scores(*x).sum(1, keepdim=True),
+                "You divide the scores by their sum. A score may be negative, a weight not: exponentials first.",
+            ),
+            (
+                lambda e, W, b, h: torch.relu(e @ W.T + b).sum(-1).softmax(1),
+                "You add the t numbers of the layer up. A product with h makes the score: h is missing.",
+            ),
+            (
+                lambda e, W, b, h: ((torch.relu(e) @ W.T + b) @ h).softmax(1),
+                "You bend e itself. The ReLU comes after the layer: ReLU(W e + b).",
+            ),
+            (
+                lambda *x: (_scores(*x).softmax(1)[..., None] * x[0]).sum(1),
+                "You went on and pooled. The weights alone are asked for.",
+            ),
         ],
+        hint="Not the weights. Print shapes: e @ W.T + b is (B, P, t), with ReLU and h (B, P), and a row sums to 1.",
         rtol=1e-3,
     )
 
@@ -177,7 +199,20 @@ def afm_3(answer):
                 lambda s, c: s.softmax(0) * (1 - s.softmax(0)),
                 "That is how a weight follows its own score. The logit follows all the weights, each times its c.",
             ),
+            (
+                lambda s, c: torch.diag(s.softmax(0)) - torch.outer(s.softmax(0), s.softmax(0)),
+                "That is how each weight follows each score, (P, P). Now multiply by c and sum over the weights.",
+            ),
+            (
+                lambda s, c: s.softmax(0) * c - (s.softmax(0) * c).sum(),
+                "The factor aᵢ belongs to both: aᵢ (cᵢ - mean), not aᵢ cᵢ - mean.",
+            ),
+            (
+                lambda s, c: c - c.mean(),
+                "Weights are missing twice: the mean of c is weighted by them, and aᵢ stands before it all.",
+            ),
         ],
+        hint="Not the gradient. Try two pairs with equal scores and c = (1, 0): it is (1/4, -1/4).",
         rtol=1e-3,
         atol=1e-5,
     )
@@ -195,6 +230,7 @@ class _Net(nn.Module):
         self.score, self.unused = nn.Linear(4, 1), nn.Parameter(torch.ones(2))
         self.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
         self.part = nn.Parameter(torch.ones(3))
+        self.balance = nn.Parameter(torch.zeros(2))
         self.dead = dead
 
     def forward(self, batch):
@@ -202,6 +238,7 @@ class _Net(nn.Module):
         x = x * torch.stack(
             [self.part[0], self.part[1], torch.ones(())]
         )  # only two of three entries are used
+        x = x + self.balance[0] - self.balance[1]  # two gradients that cancel, and are not zero
         hidden = torch.tanh(self.first(x))  # (B, 4)
         if "softmax" in self.dead:
             hidden = hidden * self.score(hidden).softmax(1)  # (B, 4), a factor 1
@@ -292,7 +329,22 @@ def afm_4(answer):
                 lambda model, batch: len(_dead(model, batch)),
                 "That is how many there are. Give their names.",
             ),
+            (
+                lambda model, batch: sorted(
+                    n for n, grad in _gradients(model, batch).items() if grad is None or grad.sum() == 0
+                ),
+                "Gradients that cancel add up to 0 as well, and still move the weights: look at each entry.",
+            ),
+            (
+                lambda model, batch: sorted({n.split(".")[0] for n in _dead(model, batch)}),
+                "You name the layers. A layer has several parameters: give whole names, as in `score.bias`.",
+            ),
+            (
+                lambda model, batch: ", ".join(_dead(model, batch)),
+                "One string: a list of strings is asked for.",
+            ),
         ],
+        hint="Not these. Dead is a gradient that is None, or zero in every entry: a small one moves weights, too.",
     )
 
 
@@ -355,7 +407,20 @@ def afm_5(answer):
                 lambda a, e, p: (a * (e @ p)).std(0).softmax(0),
                 "A softmax bends the proportions. A share is the number divided by the sum.",
             ),
+            (
+                lambda a, e, p: _ratio((a * (e @ p)).mean(0)),
+                "That is the mean term. One that never changes orders nothing: take its standard deviation.",
+            ),
+            (
+                lambda a, e, p: _ratio((a * e.sum(-1)).std(0)),
+                "You add the numbers of e up. The term reads them with p: `e @ p`.",
+            ),
+            (
+                lambda a, e, p: (a * (e @ p)).std(0) / (a * (e @ p)).sum(1).std(),
+                "You divide by the spread of the pairs' sum. A share is taken of the sum of the spreads.",
+            ),
         ],
+        hint="Not the shares. Two rows with the terms (1, 5) and (3, 5) should give (1, 0): the second never varies.",
         rtol=1e-3,
     )
 

@@ -35,6 +35,11 @@ def family_1(answer):
             (111.0, "The diagonal is in your sum. No field meets itself."),
             ((3.0, 2.0, -4.0), "These are the three pairs. Add them up."),
             (9.0, "Watch the sign: b keeps -1 for c."),
+            (3.0, "Both your numbers stand in one row. A pair takes one from the row of each of its fields."),
+            (
+                5.0,
+                "Both your numbers stand in one column: two fields that keep something for the same third.",
+            ),
             (10.0, "You added the numbers up. Multiply the two of each pair."),
             (66.0, "You took dot products of whole rows. A pair uses one number of each of its two fields."),
         ],
@@ -97,7 +102,16 @@ def family_2(answer):
                 lambda v: torch.stack([v[i, j] @ v[j, i] for i, j in combinations(range(len(v)), 2)]),
                 "These are the pairs, one by one. Add them up.",
             ),
+            (
+                over(lambda v, i, j: v[i].mean(0) @ v[j].mean(0)),
+                "You average what a field keeps for its partners: so it has one vector again, as in FM.",
+            ),
+            (
+                lambda v: _ffm(v) / len(list(combinations(range(len(v)), 2))),
+                "That is the mean over the pairs. FFM adds them up.",
+            ),
         ],
+        hint="Not the pair term. The lesson's table with d = 1, (0, 2, 1), (1, 0, -1), (2, 2, 0), makes 2.",
     )
 
 
@@ -150,7 +164,16 @@ def family_3(answer):
                 ),
                 "You summed over the pairs and kept d. That is NFM's pool. Keep the pairs and sum over d.",
             ),
+            (
+                lambda v: _pairs(nn.functional.normalize(v, dim=-1)),
+                "These are cosines: you gave every vector length 1. An inner product keeps the lengths.",
+            ),
+            (
+                lambda v: (v[:, :-1] * v[:, 1:]).sum(-1),
+                "These are the neighbours only. Every field meets every other: P of them.",
+            ),
         ],
+        hint="Not the products. The toy, (1, 2), (3, -1) and (-1, 1), has 1, 1 and -4.",
     )
 
 
@@ -253,7 +276,12 @@ def family_4(answer):
             parameter.normal_()
         linear[0].weight.zero_()
         linear[0].bias.fill_(-50.0)
-    if not torch.allclose(call(model, batch), torch.full((6,), -50.0), atol=1e-3):
+    silent = call(model, batch).detach()  # (6,) -50 each, if nothing but the network speaks
+    if not torch.allclose(silent, silent[:1].expand(6), atol=1e-3):
+        raise Wrong(
+            "Something is added to the network's logit: it differs between rows where all weights are 0."
+        )
+    if not torch.allclose(silent, torch.full((6,), -50.0), atol=1e-3):
         raise Wrong("With weights 0 and bias -50 the logit should be -50. Something comes after the network.")
     v = model.embedding(batch.ids()).detach()
     weight = torch.randn(F * d + P, generator=torch.Generator().manual_seed(2))
@@ -265,6 +293,9 @@ def family_4(answer):
         raise Wrong("The products stand before the vectors. The formula has them last.")
     if torch.allclose(said, torch.cat([v.transpose(1, 2).flatten(1), _pairs(v)], 1) @ weight, atol=1e-3):
         raise Wrong("The vectors are read across the fields. Flatten (B, F, d) as it is: field by field.")
+    columns = torch.stack([(v[:, i] * v[:, j]).sum(-1) for j in range(F) for i in range(j)], 1)  # (B, P)
+    if torch.allclose(said, torch.cat([v.flatten(1), columns], 1) @ weight, atol=1e-3):
+        raise Wrong("The products are right, their order is not: (0, 1), (0, 2), (0, 3) ... come first.")
     if torch.allclose(said, torch.cat([v.flatten(1), _pairs(v) / d], 1) @ weight, atol=1e-3):
         raise Wrong("Your products are means over d. An inner product is the sum.")
     close(

@@ -31,6 +31,11 @@ def fnn_1(answer):
                 "NFM adds the products up: its network sees one vector, whatever the number of fields.",
             ),
             ((46, 80), "NFM adds the products of all 10 pairs up, it does not put them side by side."),
+            ((46, 10), "There are 10 pairs; added up they make one vector. How long is it?"),
+            (
+                (46, 5),
+                "5 is the number of fields. The vectors are added up, not counted: how long is the sum?",
+            ),
             (
                 (46, 1),
                 "One number is what FM makes of the pairs. NFM keeps the vector, before summing over d.",
@@ -94,7 +99,16 @@ def fnn_2(answer):
                 "The weights stand behind all vectors in yours. Each stands right before its own vector.",
             ),
             (lambda w0, w, v: torch.cat([w[:, None], v], 1), "One row per field is right; now flatten it."),
+            (
+                lambda w0, w, v: torch.cat([w0.expand(len(w), 1), w[:, None], v], 1).flatten(),
+                "The base stands before every field in yours. It comes a single time, in front of all.",
+            ),
+            (
+                lambda w0, w, v: torch.cat([w0.view(1), (w[:, None] * v).flatten()]),
+                "You multiply each vector by its weight. Put the two beside each other: nothing is multiplied.",
+            ),
         ],
+        hint="Not this order. For F = 2 and d = 1 it is w₀, w₁, v₁, w₂, v₂.",
     )
 
 
@@ -150,13 +164,23 @@ def fnn_3(answer):
             ),
             (
                 lambda f, s, v: 0.5 * ((s - v) ** 2 - (s**2 - 2 * f)),
-                "Nearly: s² - 2f are the squares of ALL vectors, v_k's among them. Take it out there, too.",
+                "Nearly: v_k ⊙ v_k has to come back once, not half. (Did you go by the identity? s² - 2f are the "
+                "squares of ALL vectors, v_k's among them.)",
+            ),
+            (
+                lambda f, s, v: f - v * v,
+                "v_k ⊙ v_k is not in f at all. What v_k meets are the others: v_k ⊙ (s - v_k).",
+            ),
+            (
+                lambda f, s, v: f - (s - v),
+                "s - v_k is the sum of the others. What has to leave f is its product with v_k.",
             ),
             (
                 lambda f, s, v: f - (v * (s - v)).sum(),
                 "You took a dot product away, one number for all coordinates. Multiply element by element.",
             ),
         ],
+        hint="Not what is left. Try numbers: 1, 2 and 3 have f = 11 and s = 6; without the 3 it should be 2.",
     )
 
 
@@ -192,6 +216,10 @@ def fnn_4(answer):
         truth, small = f.sum(1), _said((W1, b1, W2, b2.reshape(())), f)
         if torch.allclose(small, truth.clamp(min=0), atol=1e-6):
             raise Wrong("Positive sums pass, negative ones become 0. You need a unit for those, too.")
+        if torch.allclose(small, truth.clamp(max=0), atol=1e-6):
+            raise Wrong("Negative sums pass, positive ones are lost: the second half of the work is missing.")
+        if torch.allclose(small, small[0].expand(50), atol=1e-6):
+            raise Wrong("Your network says the same of every f. Do two units take each other away?")
         if torch.allclose(small, truth.abs(), atol=1e-6):
             raise Wrong(
                 "That is the size of the sum. The second unit's output is to be taken away: weight -1."
@@ -271,6 +299,22 @@ def fnn_5(answer):
                     {x for r in product(A.tolist(), B.tolist(), C.tolist()) for x in _pooled(*r)}
                 ),
                 "You count different numbers. Count different vectors: `torch.unique(..., dim=0)`.",
+            ),
+            (
+                _distinct(
+                    lambda a, b, c: [
+                        n for x, y, z in zip(a, b, c, strict=True) for n in (x * y, x * z, y * z)
+                    ]
+                ),
+                "You lay the three products side by side, as PNN nearly does. The pool adds them up.",
+            ),
+            (
+                lambda A, B, C: len({tuple(_pooled(*r)) for r in zip(*map(torch.Tensor.tolist, (A, B, C)))}),
+                "You take the first with the first, the second with the second ... Every a meets every b and c.",
+            ),
+            (
+                _distinct(lambda a, b, c: [x * y + y * z for x, y, z in zip(a, b, c, strict=True)]),
+                "Two pairs of three: a ⊙ c is missing.",
             ),
             (
                 _distinct(lambda a, b, c: [x * y for x, y in zip(a, b, strict=True)]),

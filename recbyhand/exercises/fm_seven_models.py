@@ -73,7 +73,16 @@ def seven_1(answer):
                 lambda F, n, d, h: count(F, n, d, h) - (n - F) * d,
                 "One row *uses* F vectors; the model *learns* one for each of its n features.",
             ),
+            (
+                lambda F, n, d, h: count(F, n, d, h) - h,
+                "The h biases of the hidden layer are missing.",
+            ),
+            (
+                lambda F, n, d, h: count(F, n, d, h) - n + F,
+                "You count a single weight per field. Each of the n features has one.",
+            ),
         ],
+        hint="Not the number. Count a small model by hand: F = 2, n = 5, d = 3 and h = 4 make 54.",
         rtol=0,
         atol=0.5,
     )
@@ -90,6 +99,7 @@ def _ends() -> list[tuple]:
         ([0.001, -0.009, -0.003], [0.005, -0.002, 0.004]),
         ([-0.001, 0.003, 0.002], [0.005, 0.013, 0.012]),
         ([-0.001, -0.001, 0.012], [0.005, 0.006, 0.022]),
+        ([-0.002, -0.003, 0.001], [0.004, 0.005, 0.003]),
     ]
 
 
@@ -131,6 +141,11 @@ def seven_2(answer):
         oracle=_judge,
         wrong=[
             (first, "You look at the first seed only."),
+            (lambda lows, highs: _judge(lows[-1:], highs[-1:]), "You look at the last seed alone."),
+            (
+                lambda lows, highs: [_judge([a], [b]) for a, b in zip(lows, highs, strict=True)],
+                "One word for each seed: make one of the three, and only agreement counts.",
+            ),
             (votes, "That is a vote of the majority. All three must agree."),
             (some, "One seed is enough for you. All three must agree."),
             (
@@ -188,15 +203,19 @@ def seven_3(answer):
             lambda k, s: s**2 * _expected_best(k, 1),
             "s is a standard deviation already: multiply by s, not by s².",
         ),
+        (lambda k, s: _expected_best(k, 1), "That is for s = 1: multiply by s."),
+        (lambda k, s: -_expected_best(k, s), "That is the luck of the worst. The best lies as far above."),
     ]
     inputs = [(3, 1.0), (11, 0.5), (6, 2.0), (20, 0.1)]
-    got = [float(call(answer, k, s)) for k, s in inputs]
+    got, again = ([float(call(answer, k, s)) for k, s in inputs] for _ in range(2))
 
     def near(values, tolerance=0.02):
         return all(abs(a - b) <= tolerance * s for a, b, (_, s) in zip(got, values, inputs, strict=True))
 
     if near([_expected_best(k, s) for k, s in inputs], 0.04):
         return
+    if not near(again, 0.2):
+        raise Wrong("Two calls with the same k and s differ a lot: that is one draw. Average over many.")
     for slip, text in wrong:
         if near([slip(k, s) for k, s in inputs]):
             raise Wrong(text)
@@ -214,6 +233,13 @@ def _rows(g: torch.Generator) -> tuple:
     std = (0.0005 + 0.002 * torch.rand(n, generator=g)).tolist()
     size = (torch.randperm(60, generator=g)[:n] * 1000 + 1000).tolist()
     return [f"m{i}" for i in range(n)], auc, std, size
+
+
+# Two models of nearly equal means, and a small one that is far behind: rules that mix up limits fall apart here.
+_ODD = [
+    (["m0", "m1", "m2"], [0.79, 0.789999, 0.77], [0.001, 0.001, 0.002], [9000, 5000, 7000]),
+    (["m0", "m1", "m2"], [0.79, 0.785, 0.55], [0.001, 0.001, 0.002], [9000, 5000, 1000]),
+]
 
 
 def _cheapest(names, auc, std, size):
@@ -257,7 +283,7 @@ def seven_4(answer):
     g = torch.Generator().manual_seed(7)
     function(
         answer,
-        inputs=[_rows(g) for _ in range(300)],
+        inputs=[_rows(g) for _ in range(300)] + _ODD,
         oracle=_cheapest,
         wrong=[
             (
@@ -293,7 +319,21 @@ def seven_4(answer):
                 "That is its place in the list. Return the name that stands there.",
             ),
             (largest, "Of those that are near enough, take the one with the fewest parameters."),
+            (
+                limited(lambda a, b: 2 * (a**2 + b**2) / 3),
+                "That is twice a variance, which is tiny. The limit is two standard errors: take the root.",
+            ),
+            (
+                limited(lambda a, b: 2 * math.sqrt((a + b) / 3)),
+                "Variances stand under the root: square the standard deviations before you add them.",
+            ),
+            (
+                limited(lambda a, b: 2 * math.sqrt(a**2 + b**2) / 3),
+                "The variance is s²/3. Under the root stands the 3, and outside of it you would write √3.",
+            ),
+            (lambda *x: min(x[3]), "That is a number of parameters, of the smallest of all. Return a name."),
         ],
+        hint="Not the model that the rule takes. Print the gap to the best mean and the limit, model by model.",
     )
 
 

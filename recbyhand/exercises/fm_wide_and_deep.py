@@ -68,7 +68,20 @@ def wd_1(answer):
                 lambda linear, f, deep: sigmoid(logit(linear, f, deep))[:, None],
                 "The numbers are right; the shape is (B, 1), and (B,) is asked for.",
             ),
+            (
+                lambda linear, f, deep: sigmoid(sigmoid(logit(linear, f, deep))),
+                "A sigmoid of a probability: so nothing falls below one half. One sigmoid is enough.",
+            ),
+            (
+                lambda linear, f, deep: sigmoid(linear + f.sum(1)) * sigmoid(deep[:, 0]),
+                "You multiply two probabilities, as if both parts had to say yes. They add up in one logit.",
+            ),
+            (
+                lambda linear, f, deep: sigmoid(linear + 0.5 * f.sum(1) + deep[:, 0]),
+                "The ½ of the identity is in f already: f is the pair sum, not twice as much.",
+            ),
         ],
+        hint="Not DeepFM's probability. A row with linear 1, f = (2, 3) and deep -6 has the logit 0.",
     )
 
 
@@ -115,7 +128,16 @@ def wd_2(answer):
                 lambda a, b, n_a, n_b: (a - 1) * n_b + b,
                 "Values are counted from 0: before value 1 stands one block.",
             ),
+            (
+                lambda a, b, n_a, n_b: (a + 1) * n_b + b,
+                "One block too many: before the block of value 0 there is none.",
+            ),
+            (
+                lambda a, b, n_a, n_b: a * (n_b - 1) + b,
+                "A block has n_b rows, for the values 0 to n_b - 1: there are n_b of them.",
+            ),
         ],
+        hint="Not this row. With n_a = 2 and n_b = 3 they go (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2).",
         times=8,
     )
 
@@ -201,7 +223,20 @@ def wd_3(answer):
                 lambda s, t, y: (-joint(s, t, y), twice(s, t, y)),
                 "The second is right. The first has the wrong sign.",
             ),
+            (
+                lambda s, t, y: (joint(s, t, y), -twice(s, t, y)),
+                "The first is right. The sign of the second is turned.",
+            ),
+            (
+                lambda s, t, y: (joint(s, t, y), twice(s, t, y) * _slope(s + sigmoid(t))),
+                "Two slopes are one too many: p̂ - y has the outer sigmoid's in it. σ'(t) is all that comes on top.",
+            ),
+            (
+                lambda s, t, y: (joint(s, t, y), twice(s, t, y, factor=False) * _slope(s + t)),
+                "The inner sigmoid is taken of t alone, and so is its slope: σ'(t), not σ'(s + t).",
+            ),
         ],
+        hint="Not the derivatives. For s = t = 0 and y = 1 they are -1/2 and (σ(½) - 1)/4 = -0.094.",
     )
 
 

@@ -82,6 +82,24 @@ def normal(x):
     return x / x.sum()
 
 
+def unmoved(model, batch):
+    return sorted(set(gradients(model, batch)) - set(living(model, batch)))
+
+
+def summed(model, batch):
+    found = gradients(model, batch)
+    return sorted(n for n, v in found.items() if v.grad is None or v.grad.sum() == 0)
+
+
+def small(model, batch):
+    found = gradients(model, batch)
+    return sorted(n for n, v in found.items() if v.grad is None or v.grad.abs().max() < 0.05)
+
+
+def layers(model, batch):
+    return sorted({name.split(".")[0] for name in unmoved(model, batch)})
+
+
 WRONG = [
     ("afm-1", "no weights", 3 + 1 + 4, "without weights"),
     ("afm-1", "mean", 8 / 3, "equal weights"),
@@ -131,4 +149,48 @@ WRONG = [
     ("afm-3", "without c", lambda s, c: torch.softmax(s, 0) - torch.softmax(s, 0) ** 2, "its own score"),
     ("afm-5", "weighed late", lambda a, e, p: normal(a.mean(0) * (e @ p).std(0)), "in each row first"),
     ("afm-5", "softmax", lambda a, e, p: F.softmax(term(a, e, p).std(0), 0), "bends the proportions"),
+    ("afm-1", "score of zero", (3 * 1 + 2 * 4) / (3 + 2), "not a weight of 0"),
+    (
+        "afm-1",
+        "twice exponential",
+        F.softmax(torch.tensor([1.0, 3, 2]), 0) @ torch.tensor([3.0, 1, 4]),
+        "twice",
+    ),
+    ("afm-2", "no exponentials", lambda *x: scores(*x) / scores(*x).sum(1)[:, None], "may be negative"),
+    ("afm-2", "no h", lambda e, W, b, h: F.softmax(F.relu(e @ W.T + b).sum(2), 1), "h is missing"),
+    ("afm-2", "relu early", lambda e, W, b, h: F.softmax((e.clamp(min=0) @ W.T + b) @ h, 1), "bend e itself"),
+    (
+        "afm-2",
+        "pooled",
+        lambda e, W, b, h: torch.einsum("bp,bpd->bd", F.softmax(scores(e, W, b, h), 1), e),
+        "went on and pooled",
+    ),
+    ("afm-2", "tanh", lambda e, W, b, h: F.softmax(torch.tanh(e @ W.T + b) @ h, 1), "Print shapes"),
+    (
+        "afm-3",
+        "jacobian",
+        lambda s, c: torch.autograd.functional.jacobian(lambda x: x.softmax(0), s),
+        "follows each score",
+    ),
+    ("afm-3", "mean outside", lambda s, c: (s.softmax(0) * c) - s.softmax(0) @ c, "belongs to both"),
+    ("afm-3", "no weights", lambda s, c: c - c.mean(), "missing twice"),
+    ("afm-3", "weights", lambda s, c: s.softmax(0), "two pairs with equal scores"),
+    ("afm-4", "sums", summed, "cancel"),
+    ("afm-4", "layers", layers, "name the layers"),
+    ("afm-4", "string", lambda *x: ", ".join(unmoved(*x)), "One string"),
+    ("afm-4", "small", small, "None, or zero in every entry"),
+    ("afm-5", "mean term", lambda a, e, p: normal(term(a, e, p).mean(0)), "mean term"),
+    ("afm-5", "no p", lambda a, e, p: normal((a * e.sum(2)).std(0)), "with p: `e @ p`"),
+    (
+        "afm-5",
+        "spread of the sum",
+        lambda a, e, p: term(a, e, p).std(0) / term(a, e, p).sum(1).std(),
+        "spread of the pairs' sum",
+    ),
+    (
+        "afm-5",
+        "of the largest",
+        lambda a, e, p: term(a, e, p).std(0) / term(a, e, p).std(0).max(),
+        "the second never varies",
+    ),
 ]

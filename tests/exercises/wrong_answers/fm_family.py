@@ -47,6 +47,15 @@ class NoParts(rbh.models.Recommender):
         return self.vectors(batch.ids()).sum((1, 2))
 
 
+class WithLinear(pnn(all_of, right)):
+    def __init__(self, schema, *, dim=8, hidden=(32,)):
+        super().__init__(schema, dim=dim, hidden=hidden)
+        self.linear = FeatureEmbedding(schema.fields, 1, std=1)
+
+    def forward(self, batch):
+        return super().forward(batch) + self.linear(batch.ids()).sum((1, 2))
+
+
 WRONG = [
     ("family-1", "own numbers", 5 * 7 + 5 * 6 + 7 * 6, "for itself"),
     ("family-1", "twice", (V * V.T).sum() - (V.diagonal() ** 2).sum(), "once from each side"),
@@ -122,4 +131,40 @@ WRONG = [
         "Two zeros can be said",
     ),
     ("family-5", "sum", lambda *w: sum(w) > 0, "sum says nothing"),
+    ("family-1", "rows", 1 * 2 + 3 * -1 + 1 * 4, "stand in one row"),
+    ("family-1", "columns", 3 * 1 + 1 * 4 + 2 * -1, "stand in one column"),
+    (
+        "family-2",
+        "partners averaged",
+        summed(lambda v, i, j: v[i].mean(0) @ v[j].mean(0)),
+        "You average what",
+    ),
+    ("family-2", "mean", lambda v: summed(lambda v, i, j: v[i, j] @ v[j, i])(v) / 6, "mean over the pairs"),
+    ("family-2", "one partner", summed(lambda v, i, j: v[i, 0] @ v[j, 0]), "makes 2."),
+    (
+        "family-3",
+        "cosines",
+        lambda v: torch.stack(
+            [torch.cosine_similarity(v[:, i], v[:, j]) for i in range(4) for j in range(i + 1, 4)], 1
+        ),
+        "cosines",
+    ),
+    ("family-3", "neighbours", lambda v: (v[:, 1:] * v[:, :-1]).sum(2), "neighbours only"),
+    ("family-3", "sizes", lambda v: pairs(v).sum(-1).abs(), "The toy"),
+    (
+        "family-4",
+        "columns",
+        pnn(
+            all_of,
+            lambda v: torch.cat(
+                [
+                    v.flatten(1),
+                    *[(v[:, i] * v[:, [j]][:, 0]).sum(1, True) for j in range(5) for i in range(j)],
+                ],
+                1,
+            ),
+        ),
+        "their order is not",
+    ),
+    ("family-4", "linear part", WithLinear, "Something is added"),
 ]

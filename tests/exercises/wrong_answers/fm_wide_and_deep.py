@@ -101,4 +101,44 @@ WRONG = [
         lambda s, t, y: (y - sigmoid(s + t), right_second(s, t, y)),
         "first has the wrong sign",
     ),
+    ("wd-1", "outer sigmoid", lambda a, f, h: sigmoid(sigmoid(a + f.sum(1) + h[:, 0])), "below one half"),
+    ("wd-1", "product", lambda a, f, h: sigmoid(a + f.sum(1)) * sigmoid(h[:, 0]), "multiply two"),
+    ("wd-1", "half", lambda a, f, h: sigmoid(a + f.sum(1) / 2 + h[:, 0]), "in f already"),
+    ("wd-1", "mean of three", lambda a, f, h: sigmoid((a + f.sum(1) + h[:, 0]) / 3), "has the logit 0"),
+    ("wd-2", "block too many", lambda a, b, n_a, n_b: n_b + a * n_b + b, "block too many"),
+    ("wd-2", "short blocks", lambda a, b, n_a, n_b: b + (n_b - 1) * a, "for the values 0 to"),
+    ("wd-2", "both lengths", lambda a, b, n_a, n_b: n_a * a + n_b * b, "they go (0, 0)"),
+    (
+        "wd-3",
+        "other sign",
+        lambda s, t, y: (sigmoid(s + t) - y, -right_second(s, t, y)),
+        "sign of the second",
+    ),
+    (
+        "wd-3",
+        "both slopes",
+        lambda s, t, y: (
+            sigmoid(s + t) - y,
+            right_second(s, t, y) * sigmoid(s + t.sigmoid()) * sigmoid(-s - t.sigmoid()),
+        ),
+        "Two slopes",
+    ),
+    (
+        "wd-3",
+        "slope of the sum",
+        lambda s, t, y: (
+            sigmoid(s + t) - y,
+            (sigmoid(s + t.sigmoid()) - y) * sigmoid(s + t) * sigmoid(-s - t),
+        ),
+        "of t alone",
+    ),
+    (
+        "wd-3",
+        "losses",
+        lambda s, t, y: (
+            torch.nn.functional.softplus(s + t) - y * (s + t),
+            torch.nn.functional.softplus(s + t.sigmoid()) - y * (s + t.sigmoid()),
+        ),
+        "For s = t = 0",
+    ),
 ]
