@@ -34,6 +34,8 @@ def attend_1(answer):
             ([4.0, 1.0, 3.0, 0.0], "These are the exponentials. Divide them by their sum."),
             ([0.5, 0.0, 0.375, 0.0], "exp(0) is 1, not 0: the second film has a weight."),
             ([4 / 7, 0.0, 3 / 7, 0.0], "You took exp(0) for 0. It is 1: the second film has a weight."),
+            ([0.8, 0.5, 0.75, 0.0], "A sigmoid looks at one score alone. Let the three share 1."),
+            ([50.0, 12.5, 37.5, 0.0], "Weights sum to 1; yours are in per cent."),
             ([1 / 3] * 3 + [0.0], "Equal weights are pooling. Raise e to each score, then divide."),
             ([0.5, 0.125, 0.375], "Right for the films. The fourth place has a weight, too: which?"),
             (s[:3] / s[:3].sum(), "You divided the scores themselves. A softmax takes the exponentials."),
@@ -106,6 +108,22 @@ def attend_2(answer):
                 "A padded score of -1 is not low enough: exp(-1) = 0.37 is in your sum. Use the lowest number.",
             ),
             (
+                lambda s, mask: s.masked_fill(~mask, -1e9).log_softmax(1),
+                "These are logarithms of the weights: take `softmax`.",
+            ),
+            (
+                lambda s, mask: s * mask / (s * mask).sum(1, keepdim=True),
+                "You divided the scores themselves. Raise e to each first: a score may be negative.",
+            ),
+            (
+                lambda s, mask: s.masked_fill(~mask, -1e9).flatten().softmax(0).view(s.shape) * mask,
+                "All histories together share 1 with you. Each history has a softmax of its own: axis 1.",
+            ),
+            (
+                lambda s, mask: mask / mask.sum(1, keepdim=True).clamp(min=1),
+                "That is pooling: all films weigh the same. Use the scores.",
+            ),
+            (
                 lambda s, mask: s.sigmoid() * mask,
                 "A sigmoid looks at one score alone. The softmax lets the films of a history share 1.",
             ),
@@ -158,6 +176,11 @@ def attend_3(answer):
                 lambda e, w: (-(e @ w)).softmax(0),
                 "The sign: a film with a large w_e . e_i gets a large weight.",
             ),
+            (lambda e, w: e.sum(1).softmax(0), "w_e is missing: a film's score is w_e . e_i."),
+            (
+                lambda e, w: (e @ w / len(w) ** 0.5).softmax(0),
+                "No root of d here: it belongs to the dot product of two vectors that are learned.",
+            ),
             (
                 lambda e, w: torch.ones(len(e)) / len(e),
                 "Not everything cancels: w_e . e_i differs between films.",
@@ -206,6 +229,12 @@ def attend_4(answer):
             (
                 lambda w, p, q: diag(w) + p @ q,
                 "p . q is one number. The table of all p_j q_k is an outer product.",
+            ),
+            (lambda w, p, q: diag(w) - outer(p, q), "The second part is added; you took it away."),
+            (lambda w, p, q: torch.eye(len(w)) + outer(p, q), "The diagonal holds w, not ones."),
+            (
+                lambda w, p, q: outer(w, w) + outer(p, q),
+                "w . (e * t) has only the products e_j t_j: w on the diagonal, and nothing beside it.",
             ),
             (lambda w, p, q: w + outer(p, q), "You added w to every row. It belongs on the diagonal."),
             (
@@ -280,6 +309,10 @@ def attend_5(answer):
         (
             {n: (2 * e[n] / (2 * e[n] + n - 2)) - e[n] / (e[n] + n - 1) for n in given},
             "That is how far apart they get. At which s do they get there?",
+        ),
+        (
+            {n: torch.tensor(float(n)).log().item() for n in given},
+            "At s = ln n one match weighs as much as all others together. Is two best told from one there?",
         ),
         (dict.fromkeys(given, truth[20]), "That is right for n = 20. The best s depends on n: use it."),
     ):

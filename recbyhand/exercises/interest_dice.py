@@ -24,6 +24,12 @@ def _unscaled() -> list[float]:
     return (p * s + (1 - p) * 0.5 * s).tolist()
 
 
+def _off_centre() -> list[float]:
+    s = torch.tensor([-2.0, 4.0], dtype=torch.float64)
+    p = torch.sigmoid(s / 3)
+    return (p * s + (1 - p) * 0.5 * s).tolist()
+
+
 @exercise(
     "dice-1",
     "The mean is 1. What is the variance, and how many standard deviations is each value away?",
@@ -42,6 +48,8 @@ def dice_1(answer):
             (_two(1 / 3), "You divided by the variance. Divide by its root, the standard deviation."),
             (_unscaled(), "You took σ of s itself. Standardise first: less the mean, by the spread."),
             (_two((27 / 4 / 9) ** 0.5), "You used n - 1 in the variance; within a batch it is n."),
+            (_two(1, alpha=0.25), "α is 0.5 here; 0.25 is where training starts."),
+            (_off_centre(), "You divided by the spread, but did not take the mean away first."),
             ([0.269, 0.731], "These are the gates. Put them into the formula."),
             (
                 [-0.269 - 0.731 * 0.5, 0.731 + 0.269 * 0.5],
@@ -67,10 +75,13 @@ def _parts(g: torch.Generator) -> tuple:
 
 
 def _dice(
-    gate=lambda s, mean, var, eps: (s - mean) / (var + eps).sqrt(), shut=lambda s, a: a * s, turned=False
+    gate=lambda s, mean, var, eps: (s - mean) / (var + eps).sqrt(),
+    shut=lambda s, a: a * s,
+    turned=False,
+    squash=torch.sigmoid,
 ):
     def dice(s, alpha, mean, var, eps):
-        p = torch.sigmoid(gate(s, mean, var, eps))
+        p = squash(gate(s, mean, var, eps))
         p = 1 - p if turned else p
         return p * s + (1 - p) * shut(s, alpha)
 
@@ -115,6 +126,16 @@ def dice_2(answer):
             (_dice(gate=lambda s, m, v, e: (s - m) / v.sqrt()), "eps is missing."),
             (_dice(shut=lambda s, a: 0 * s), "The channel below, (1 - p) α s, is missing."),
             (_dice(shut=lambda s, a: a), "Below, it is α times s, not α alone."),
+            (_dice(shut=lambda s, a: -a * s), "The two channels are added; you took one away."),
+            (
+                lambda s, a, m, v, e: _dice(shut=lambda s, a: 0 * s)(s, a, m, v, e) + a * s,
+                "Below stands a gate as well, 1 - p: what passes above is taken away there.",
+            ),
+            (
+                lambda s, a, m, v, e: _dice()(s, a, m, v, e) / s,
+                "That is the factor p + (1 - p) α. It multiplies s.",
+            ),
+            (_dice(squash=torch.tanh), "The gate is a sigmoid, between 0 and 1. tanh goes below 0."),
             (_dice(turned=True), "The gate is the wrong way round: p multiplies s itself."),
             (
                 lambda s, a, m, v, e: torch.where(s > 0, s, a * s),
@@ -194,6 +215,17 @@ def dice_3(answer):
             ),
             (_slope_slip(s_too=False), "The factor s in front of dp/ds is missing."),
             (_slope_slip(bell=lambda p: p), "σ' is σ (1 - σ)."),
+            (_slope_slip(bell=lambda p: 1 - p), "σ' is σ (1 - σ): the factor σ is missing."),
+            (
+                lambda s, a, m, v: (
+                    _slope_slip(first=0)(s, a, m, v) + 1 - (1 - a) * torch.sigmoid((s - m) / v.sqrt())
+                ),
+                "The first half is the gate itself: p passes whole, 1 - p goes with α. You have them swapped.",
+            ),
+            (
+                lambda s, a, m, v: _slope(s, a, m, v) + 2 * a / (1 - a) * _slope_slip(first=0)(s, a, m, v),
+                "1 - α, not 1 + α: d(α (1 - p)) is -α dp.",
+            ),
             (lambda s, a, m, v: torch.where(s > 0, 1.0, a), "That is the slope of PReLU."),
             (
                 lambda s, a, m, v: _slope(s, a, m, v) - m * _slope_slip(first=0, s_too=False)(s, a, m, v),
@@ -259,6 +291,18 @@ def _from_the_first(batches, momentum=0.1):
     return _walk(start=(batches[0].mean(), batches[0].var()))(batches[1:], momentum)
 
 
+def _around_the_running_mean(batches, momentum=0.1):
+    mean, var = 0.0, 1.0
+    for b in batches:
+        mean = mean + momentum * (b.mean() - mean)
+        var = var + momentum * (((b - mean) ** 2).sum() / (len(b) - 1) - var)
+    return mean, var
+
+
+def _forgetful(batches, momentum=0.1):
+    return _walk()(batches[-1:], momentum)
+
+
 @exercise(
     "dice-4",
     "new = old + momentum · (batch - old), for both, batch after batch.",
@@ -279,6 +323,11 @@ def dice_4(answer):
             (_walk(turned=True), "You go nine tenths of the way. The old value keeps nine tenths."),
             (_walk(start=(0.0, 0.0)), "The variance starts at 1, not at 0."),
             (_walk(var=lambda b: b.std()), "That averages standard deviations. Average variances."),
+            (_around_the_running_mean, "The batch's own variance is taken around the batch's own mean."),
+            (
+                _forgetful,
+                "Only the last batch is left in yours: go on from the value that the one before left.",
+            ),
             (_plain_average, "That is the plain average over batches. A running one forgets, step by step."),
             (_pooled, "You pooled all rows. A layer sees one batch at a time, and forgets."),
             (_last, "That is the last batch alone."),
@@ -297,7 +346,10 @@ def dice_4(answer):
 
 
 def _layer(g: torch.Generator) -> tuple:
-    return torch.randn(4, 3, generator=g), torch.randn(9, 3, generator=g)
+    weight, x = torch.randn(4, 3, generator=g), torch.randn(9, 3, generator=g)
+    x[:, 0] = 3 + x[:, 0].abs()
+    weight[0] = torch.tensor([-9.0, 0.1, 0.1])  # without its bias it would be dead
+    return weight, x
 
 
 def _fatal(weight, x):
@@ -339,6 +391,15 @@ def dice_5(answer):
                 by(lambda s: -s.abs().max(0).values),
                 "A large negative s does not speak. No absolute value here.",
             ),
+            (
+                by(lambda s: -s.clamp(min=0).max(0).values),
+                "A unit may be dead with a bias above 0, if its inputs only ever say something negative.",
+            ),
+            (
+                lambda weight, x: -(weight @ x.max(0).values),
+                "You took the largest of each input by itself. The largest s of a *row* is asked for.",
+            ),
+            (by(lambda s: -s[-1]), "That is the last row only. Go over all rows."),
             (by(lambda s: -s.max()), "One number for all? Each unit has its own largest row."),
             (
                 by(lambda s: -s.median(0).values),

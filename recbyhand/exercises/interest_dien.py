@@ -28,6 +28,11 @@ def dien_1(answer):
                 -0.1,
                 "You scaled the new content by the weight. AUGRU scales the gate, on both sides of the mixture.",
             ),
+            (
+                0.7 * 0.4 - 0.5,
+                "You scaled the gate where the state is kept, and forgot it at the new content.",
+            ),
+            (0.45 * 0.4 - 0.55, "You took the middle of gate and weight. They are multiplied."),
             (0.58, "The new content is -1, not +1."),
             (0.3, "That is the gate. Now mix the old state and the new content with it."),
             (-0.3 + 0.4, "The old state keeps only 1 - 0.3 of itself."),
@@ -108,6 +113,22 @@ def dien_2(answer):
                 "All weights are equal: use h, W and e.",
             ),
             (
+                lambda h, e, W, mask: _scores(h, e, W).masked_fill(~mask, -1e9).log_softmax(1),
+                "These are logarithms of the weights: take `softmax`.",
+            ),
+            (
+                lambda h, e, W, mask: (
+                    _scores(h, e, W) * mask / (_scores(h, e, W) * mask).sum(1, keepdim=True)
+                ),
+                "You divided the scores themselves. A softmax takes their exponentials.",
+            ),
+            (
+                lambda h, e, W, mask: (
+                    (_scores(h, e, W) / W.shape[1] ** 0.5).masked_fill(~mask, -torch.inf).softmax(1)
+                ),
+                "There is no root of d in the bilinear form: W can learn any scale.",
+            ),
+            (
                 lambda h, e, W, mask: _scores(h, e, W).exp() * mask,
                 "These are the exponentials. Divide by their sum over the real steps.",
             ),
@@ -167,6 +188,15 @@ def dien_3(answer):
             (
                 lambda g: g / g.sum(),
                 "The gates, made to sum to 1: but an early step is overwritten by later ones.",
+            ),
+            (lambda g: (1 - g).cumprod(0), "That is what is left of the first state after each step."),
+            (
+                lambda g: g * (1 - g),
+                "A step does not overwrite itself. What do the steps after it leave?",
+            ),
+            (
+                lambda g: g * (1 - (g.sum() - g.cumsum(0))),
+                "Keeping is multiplied from step to step: (1 - g)(1 - g'), not 1 - g - g'.",
             ),
             (lambda g: g.softmax(0), "No softmax here: unroll the recurrence."),
             (
@@ -282,6 +312,15 @@ def dien_4(answer):
                 _terms(lambda s, o: -_log(s) - _log(o)),
                 "You say yes to the random film, too. It should get a no: log(1 - σ(z)) = log σ(-z).",
             ),
+            (_terms(lambda s, o: o - s), "These are the scores. Put each through log σ."),
+            (
+                _terms(lambda s, o: torch.sigmoid(-s) + torch.sigmoid(o)),
+                "These are probabilities of being wrong. The loss takes logarithms.",
+            ),
+            (
+                _terms(lambda s, o: -_log(-s) - _log(o)),
+                "Yes and no are swapped: the film that came should get the yes.",
+            ),
             (
                 _terms(lambda s, o: -_log(s - o)),
                 "That compares the two films in one term. Here each has a log of its own.",
@@ -358,6 +397,14 @@ def dien_5(answer):
             (
                 lambda cell, h, steps: (_walk(cell, h, steps, weight=0.0) - h).abs().max(),
                 "With a = 0 that is AUGRU, and nothing moves. AIGRU's gate knows no weight: a = 1.",
+            ),
+            (
+                lambda cell, h, steps: _walk(cell, h, steps).abs().max(),
+                "That is the largest number in the state. How far has it moved from h?",
+            ),
+            (
+                lambda cell, h, steps: _walk(cell, 0 * h, steps).abs().max(),
+                "You began with zeros. Begin with the state h that is given.",
             ),
             (
                 lambda cell, h, steps: (_walk(cell, h, 1) - h).abs().max(),

@@ -30,6 +30,8 @@ def din_1(answer):
             (A_1.softmax(0) @ E_1, "You put the weights through a softmax. DIN takes them as they are."),
             (A_1.abs() @ E_1, "A negative weight stays negative: it pulls x away from that film."),
             (A_1.clamp(min=0) @ E_1, "The negative weight counts, too; nothing is cut off at 0."),
+            (A_1.flip(0) @ E_1, "The weights are in the wrong order: 0.5 belongs to the first film."),
+            ((-2.5, 3.0), "The third film is (0, -1): its minus is lost."),
             (E_1.sum(0), "That is the sum without weights."),
             (E_1.mean(0), "That is the mean: pooling without weights."),
             ((A_1 @ E_1).sum(), "One number? x is a vector of length 2, like each film."),
@@ -94,6 +96,15 @@ def din_2(answer):
                 _unit_slip(inner=lambda s: s),
                 "There is no ReLU between the layers: two layers without it are one.",
             ),
+            (_unit_slip(inner=torch.tanh), "ReLU is asked for in the middle, not tanh."),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e, W_t, W_x, b, torch.ones_like(w), c),
+                "w is missing: the hidden channels are weighed, not just added up.",
+            ),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e + W_x, W_t + W_x, 0 * W_x, b, w, c),
+                "W_x acts on the product e * t, not on the sum.",
+            ),
             (_unit_slip(outer=torch.relu), "The output is linear: no ReLU on the weight itself."),
             (
                 _unit_slip(inner=lambda s: s, outer=torch.relu),
@@ -147,6 +158,11 @@ def din_3(answer):
             (fold(-1, -1), "Mind the sign of the event's part: e comes with plus."),
             (fold(1, 0), "The target's half of the difference is lost."),
             (fold(0, -1), "The event's half of the difference is lost."),
+            (fold(0.5, -0.5), "No halves: all of W_d joins each of the two."),
+            (
+                lambda W_e, W_t, W_d, W_x: (W_e * W_d, -W_t * W_d, W_x),
+                "You multiplied. W_e e + W_d e = (W_e + W_d) e: matrices on one vector add up.",
+            ),
             (fold(0, 0), "You dropped W_d: then the two units differ."),
             (fold(0, 0, 1), "A difference is no product: W_x stays as it is."),
             (fold(1, -1, 1), "Nearly: but W_x stays as it is."),
@@ -264,6 +280,8 @@ def _judge_twin(model, other, before, logits, a, weights) -> None:
         raise Wrong("You treated x * t, but x itself is the first block of columns.")
     if (sign[d : 2 * d] < 0).all():
         raise Wrong("The block of t is negated: leave it, the target has not changed.")
+    if (sign[3 * d :] < 0).any():
+        raise Wrong("The user's columns have changed, too. Only what reads x and x * t does.")
     raise Wrong("The attention is right, the logits are not. Which columns of `mlp[0].weight` read x?")
 
 
@@ -271,7 +289,7 @@ def _finds(g: torch.Generator) -> tuple:
     relevant = torch.rand(7, 6, generator=g) < 0.4
     relevant[0] = False
     relevant[1] = torch.tensor([True, True, False, False, False, False])
-    return torch.rand(7, 6, generator=g), relevant
+    return torch.randn(7, 6, generator=g), relevant
 
 
 def _r_precision(weights, relevant):
@@ -319,6 +337,16 @@ def _over_places(w, r):
 def _smallest(w, r):
     hits, n = _shares(w, r, turn=-1)
     return (hits[n > 0] / n[n > 0]).mean()
+
+
+def _by_size(w, r):
+    hits, n = _shares(w.abs(), r)
+    return (hits[n > 0] / n[n > 0]).mean()
+
+
+def _as_auc(w, r):
+    rows = [(a[b], a[~b]) for a, b in zip(w, r, strict=True) if b.any() and not b.all()]
+    return torch.stack([(match[:, None] > other).float().mean() for match, other in rows]).mean()
 
 
 def _argsort_once(w, r):
@@ -369,6 +397,8 @@ def din_5(answer):
             (_empty_as_nan, "A row without a relevant place has k = 0, and 0/0 is no number. Leave it out."),
             (_one_average, "You divided all hits by all relevant places. Average the shares of the rows."),
             (_over_places, "You divided by the length of the history. Divide by k."),
+            (_by_size, "You took the largest |a|. Largest means largest: a negative weight is a small one."),
+            (_as_auc, "That is the share of pairs in the right order. Count places among the k largest."),
             (_smallest, "You took the smallest weights."),
             (
                 _argsort_once,

@@ -28,6 +28,8 @@ def pool_1(answer):
             ((3.25, 1.0), "The vector (7, 7) is padding, whatever it says: the mask is 0 there."),
             ((13 / 3, 4 / 3), "You divided by three, but added four vectors. (7, 7) is padding."),
             ((13.0, 4.0), "That is the sum of all four. Leave the padding out, and divide."),
+            ((4.0, 2.0), "That is the maximum over the films. The mean adds them up and divides."),
+            ((2.0, 7 / 3), "(0, -5) counts with its sign: 0 + 2 - 5."),
             ((1 / 3,) * 2, "The mean is taken over films, in each of the two dimensions by itself."),
         ],
     )
@@ -80,6 +82,14 @@ def pool_2(answer):
             (
                 lambda e, mask: (m(mask) * e).sum(2),
                 "You added up the dimensions of each film. Add the films: axis 1.",
+            ),
+            (
+                lambda e, mask: (m(mask) * e).sum(1) / m(mask).sum(1).clamp(min=1).sqrt(),
+                "You divide by the root of n. A mean divides by n.",
+            ),
+            (
+                lambda e, mask: e[torch.arange(len(e)), mask.long().cumsum(1).argmax(1)],
+                "That is the last film alone. The mean takes all films of the history.",
             ),
             (lambda e, mask: (m(mask) * e).amax(1), "That is the maximum over the films, not their mean."),
             (
@@ -140,6 +150,18 @@ def pool_3(answer):
                 "a belongs to the history, and is no part of a film's score.",
             ),
             (by(lambda a, b, c, V: V @ (a * b)), "a and b never meet: the head has no product."),
+            (
+                by(lambda a, b, c, V: V @ b / V.norm(dim=1)),
+                "As in a cosine, you divided each vector by its size. The score is b . t, size and all.",
+            ),
+            (
+                lambda a, b, c, V: (V @ b).argsort(descending=True) + 1,
+                "Right but for one: rows are counted from 0.",
+            ),
+            (
+                lambda a, b, c, V: (V @ b).argsort(descending=True) + 2,
+                "These are ids of a catalogue, which start at 2. Rows of V are counted from 0.",
+            ),
             (by(lambda a, b, c, V: V.norm(dim=1)), "The length of a film's vector is not its score. Use b."),
             (
                 lambda a, b, c, V: V @ b,
@@ -197,6 +219,14 @@ def pool_4(answer):
             (
                 lambda e, mask, t, w: mask * (e @ w) / mask.sum(),
                 "The target is missing: each e_i meets t first.",
+            ),
+            (
+                lambda e, mask, t, w: mask * (e @ (w + t)) / mask.sum(),
+                "You added w and t. The score multiplies: w . (e_i * t).",
+            ),
+            (
+                lambda e, mask, t, w: mask / mask.sum(),
+                "That is how much each film counts, 1/n. How much does it add to the score?",
             ),
             (lambda e, mask, t, w: mask * (e @ t) / mask.sum(), "w is missing: it weighs the dimensions."),
             (

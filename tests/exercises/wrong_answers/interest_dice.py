@@ -42,6 +42,24 @@ def from_first(batches):
     return m, v
 
 
+def half_bell(s, alpha, mean, var):
+    p = gate(s, mean, var, 0)
+    return gate_held(s, alpha, mean, var) + s * (1 - alpha) * (1 - p) / var.sqrt()
+
+
+def one_plus(s, alpha, mean, var):
+    p = gate(s, mean, var, 0)
+    return gate_held(s, alpha, mean, var) + s * (1 + alpha) * p * (1 - p) / var.sqrt()
+
+
+def drifting(batches, momentum=0.1):
+    m, v = 0.0, 1.0
+    for x in batches:
+        m = 0.9 * m + 0.1 * x.mean()
+        v = 0.9 * v + 0.1 * ((x - m) * (x - m)).sum() / (len(x) - 1)
+    return m, v
+
+
 WRONG = [
     ("dice-1", "prelu", [-1, 4], "snaps"),
     ("dice-1", "no second channel", [-2 * 0.269, 4 * 0.731], "is missing"),
@@ -118,4 +136,28 @@ WRONG = [
     ("dice-5", "mean", lambda w, x: -(w @ x.T).mean(1), "On average"),
     ("dice-5", "one number", lambda w, x: -(w @ x.T).max(), "One number"),
     ("dice-5", "over units", lambda w, x: -(w @ x.T).max(0).values, "over units"),
+    ("dice-1", "alpha as it starts", dice(torch.tensor([-2.0, 4]), 0.25, 1, 9, 0), "where training starts"),
+    ("dice-1", "not centred", dice(torch.tensor([-2.0, 4]), 0.5, 0, 9, 0), "take the mean away"),
+    ("dice-2", "subtracted", lambda s, a, m, v, e: dice(s, -a, m, v, e), "took one away"),
+    ("dice-2", "no 1 - p", lambda s, a, m, v, e: s * (gate(s, m, v, e) + a), "a gate as well"),
+    ("dice-2", "factor", lambda s, a, m, v, e: gate(s, m, v, e) * (1 - a) + a, "It multiplies s"),
+    (
+        "dice-2",
+        "tanh",
+        lambda s, a, m, v, e: s * (a + (1 - a) * torch.tanh((s - m) / (v + e) ** 0.5)),
+        "goes below 0",
+    ),
+    ("dice-3", "half of the bell", half_bell, "factor σ is missing"),
+    (
+        "dice-3",
+        "gates swapped",
+        lambda s, a, m, v: slope(s, a, m, v) + (1 - a) * (1 - 2 * gate(s, m, v, 0)),
+        "swapped",
+    ),
+    ("dice-3", "1 + alpha", one_plus, "not 1 + α"),
+    ("dice-4", "around the running mean", drifting, "batch's own mean"),
+    ("dice-4", "last batch only", lambda b, momentum=0.1: running(b[-1:]), "the one before left"),
+    ("dice-5", "never above 0", lambda w, x: -(w @ x.T).relu().amax(1), "bias above 0"),
+    ("dice-5", "inputs apart", lambda w, x: -(w * x.amax(0)).sum(1), "largest of each input"),
+    ("dice-5", "last row", lambda w, x: -(w @ x[-1]), "last row only"),
 ]

@@ -102,6 +102,19 @@ def pooled_share(weights, relevant):
     return hits / relevant.sum()
 
 
+def tanh_inside(e, t, W_e, W_t, W_x, b, w, c):
+    return torch.tanh(e @ W_e.T + t @ W_t.T + (e * t) @ W_x.T + b) @ w + c
+
+
+def pairs(weights, relevant):
+    """Area under the curve, row by row."""
+    out = []
+    for a, r in zip(weights.tolist(), relevant.tolist(), strict=True):
+        order = [x > y for x, m in zip(a, r, strict=True) for y, n in zip(a, r, strict=True) if m and not n]
+        out += [sum(order) / len(order)] if order else []
+    return sum(out) / len(out)
+
+
 WRONG = [
     ("din-1", "mean", A @ E / 3, "not a mean"),
     ("din-1", "softmax", torch.softmax(A, 0) @ E, "through a softmax"),
@@ -141,4 +154,19 @@ WRONG = [
     ("din-5", "all", hits(torch.all), "*all* matches"),
     ("din-5", "mass of weight", mass, "how much weight"),
     ("din-5", "smallest", rows(lambda k, r: k, sign=-1), "smallest"),
+    ("din-1", "weights backwards", torch.tensor([2.0, -1.0, 0.5]) @ E, "wrong order"),
+    ("din-1", "minus lost", [-2.5, 3.0], "its minus is lost"),
+    ("din-2", "tanh", tanh_inside, "not tanh"),
+    ("din-2", "w left out", lambda *a: scores(*a[:6], torch.ones(5), a[7]), "just added up"),
+    (
+        "din-2",
+        "sum",
+        lambda e, t, We, Wt, Wx, *a: scores(e, t, We + Wx, Wt + Wx, 0 * Wx, *a),
+        "not on the sum",
+    ),
+    ("din-3", "halves", lambda We, Wt, Wd, Wx: (We + 0.5 * Wd, Wt - 0.5 * Wd, Wx), "No halves"),
+    ("din-3", "multiplied", lambda We, Wt, Wd, Wx: (We * Wd, -Wt * Wd, Wx), "You multiplied"),
+    ("din-4", "user too", twin(blocks=(0, 2, 3)), "user's columns"),
+    ("din-5", "sizes", lambda w, r: rows(lambda k, r: k)(w.abs(), r), "largest |a|"),
+    ("din-5", "pairs", pairs, "share of pairs"),
 ]

@@ -66,4 +66,28 @@ WRONG = [
     ("pool-5", "absolute difference", [False, False, False, False, False, True], "where it bends"),
     ("pool-5", "two layers", [False, False, False, True, True, True], "are one linear layer"),
     ("pool-5", "hidden product", [False, False, False, True, False, False], "Expand"),
+    ("pool-1", "maximum", V[:2].amax(0), "the maximum"),
+    ("pool-1", "minus lost", (2, 7 / 3), "with its sign"),
+    (
+        "pool-2",
+        "root of n",
+        lambda e, mask: (numbers(mask) * e).sum(1) / numbers(mask).sum(1).clamp(min=1) ** 0.5,
+        "root of n",
+    ),
+    (
+        "pool-2",
+        "last film",
+        lambda e, mask: torch.stack([row[there][-1] for row, there in zip(e, mask, strict=True)]),
+        "last film alone",
+    ),
+    (
+        "pool-3",
+        "cosine",
+        lambda a, b, c, V: rank(torch.nn.functional.normalize(V, dim=1) @ b),
+        "As in a cosine",
+    ),
+    ("pool-3", "counted from 1", lambda a, b, c, V: [1 + row for row in rank(V @ b)], "but for one"),
+    ("pool-3", "ids", lambda a, b, c, V: [2 + row for row in rank(V @ b)], "ids of a catalogue"),
+    ("pool-4", "added", lambda e, mask, t, w: at_films(mask, e @ (t + w) / mask.sum()), "added w and t"),
+    ("pool-4", "equal", lambda e, mask, t, w: at_films(mask, 1 / mask.sum()), "how much each film counts"),
 ]
