@@ -14,8 +14,11 @@ def events_first(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Move the real events of each row to its front, keeping their order.
 
     A recurrent state may then be read after the last real event: padding comes later and cannot touch it.
-    tokens (B, L), mask (B, L) True = real -> the same two, rearranged.
+    tokens (B, L), mask (B, L) True = real -> the same two, rearranged. A history of width 0 gets one padding
+    place, so that there is a state to read.
     """
+    if tokens.shape[1] == 0:
+        tokens, mask = tokens.new_zeros(len(tokens), 1), mask.new_zeros(len(mask), 1)  # (B, 1)
     order = mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)  # (B, L)
     return tokens.gather(1, order), mask.gather(1, order)
 
@@ -43,7 +46,8 @@ class RNNCell(nn.Module):
 
 
 class LSTMCell(nn.Module):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735).
+    """Long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735), with the forget
+    gate f of Gers, Schmidhuber and Cummins 2000, doi:10.1162/089976600300015015.
 
     i, f, g, o = W_ih x + b_ih + W_hh h + b_hh;  c' = sigmoid(f) c + sigmoid(i) tanh(g);  h' = sigmoid(o)
     tanh(c'). x (B, d_in), h and c (B, d_h) -> h', c' (B, d_h). Gate order as in `torch.nn.LSTMCell`.
@@ -81,7 +85,7 @@ class GRUCell(nn.Module):
 
 
 class AUGRUCell(nn.Module):
-    """A GRU step whose update gate is scaled by an attention weight (DIEN, arXiv:1809.03672, section 4.3).
+    """A GRU step whose update gate is scaled by an attention weight (DIEN, arXiv:1809.03672, eq. 11, 12).
 
     u, r = sigmoid(W x + b + U h + c);  n = tanh(W_n x + b_n + r (U_n h + c_n));
     h' = (1 - a u) h + a u n.   x (B, d_in), h (B, d_h), a (B,) -> h' (B, d_h).
