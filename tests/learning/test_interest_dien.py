@@ -26,7 +26,7 @@ def auc(task, kind, seed: int, **settings) -> float:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_dien_follows_the_drift(task, seed):
     dien = auc(task, DIEN, seed)
-    assert dien > auc(task, DIN, seed) + OVER_DIN
+    assert dien > auc(task, DIN, seed, unit=64) + OVER_DIN  # as many parameters, within 4 %
     if seed == 0:
         assert dien > auc(task, DIEN, seed, alpha=0.0) + OVER_NO_SECOND_LOSS
     ceiling = task.dataset.truth.ceiling(task.test).auc
