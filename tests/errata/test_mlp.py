@@ -161,7 +161,7 @@ def test_the_lessons_settings_are_those_that_won():
             mine = trials[(trials["data"] == data) & (trials["model"] == names[name])]
             best = mine.loc[mine["valid_auc"].idxmax()]
             assert {key: best[key] for key in setting} == setting, f"{name} on {data}"
-            assert len(mine) == 12, "every model has the same number of trials"
+            assert len(mine) >= 12, "every model has the same trials, and more where its best lay at an edge"
 
 
 # Features ----------------------------------------------------------------------------------------------
