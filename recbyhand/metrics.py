@@ -25,6 +25,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import number, whole
+
 __all__ = [
     "Comparison",
     "auc",
@@ -64,8 +66,16 @@ def check_logits(model: nn.Module, logits, rows: int) -> Tensor:
     )
 
 
+def check_model(model) -> None:
+    """Refuse what is no model: the class in place of an instance, arguments in another order."""
+    if not isinstance(model, nn.Module):
+        got = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise TypeError(f"Give a model, as rbh.models.FM(task.schema) makes it, not {got}.")
+
+
 def check_schema(model: nn.Module, schema) -> None:
     """Refuse a model whose vocabularies are not those of the data: its ids would mean other things."""
+    check_model(model)
     own = getattr(model, "schema", None)
     if own is None or schema is None or own is schema:
         return
@@ -89,6 +99,7 @@ def predict(model: nn.Module, examples, batch_size: int = 2048) -> Tensor:
     `examples` is anything that has a length and slices to a `Batch`: `task.test`, or a batch itself.
     """
     check_schema(model, getattr(examples, "schema", None))
+    batch_size = whole("batch_size", batch_size)
     device, modes = device_of(model), [(module, module.training) for module in model.modules()]
     logits = []
     model.eval()
@@ -263,6 +274,7 @@ def _tie_groups(relevant, score) -> tuple[np.ndarray, ...]:
 
 
 def _hit_rates(relevant, score, k: int) -> np.ndarray:
+    k = whole("k", k)
     rows, above, same, count = _tie_groups(relevant, score)
     hit = np.zeros(len(count))
     hit[rows[above + same <= k]] = 1
@@ -277,6 +289,7 @@ def _hit_rates(relevant, score, k: int) -> np.ndarray:
 
 
 def _ndcgs(relevant, score, k: int) -> np.ndarray:
+    k = whole("k", k)
     rows, above, same, count = _tie_groups(relevant, score)
     gain = np.r_[0, np.cumsum(1 / np.log2(np.arange(k) + 2))]  # of the first 0, 1, ..., k places
     upto = np.minimum(above + same, k)
@@ -314,7 +327,7 @@ def ndcg_at_k(relevant, score, k: int = 10) -> float:
 
 def _scored(model, examples) -> Tensor:
     """A model's logits; or logits that somebody has computed already, given instead of a model."""
-    if isinstance(model, nn.Module):
+    if isinstance(model, (nn.Module, type)):
         return predict(model, examples)
     logits = torch.as_tensor(np.asarray(model) if not isinstance(model, Tensor) else model).detach().cpu()
     if logits.shape != (len(examples),):
@@ -337,6 +350,10 @@ def evaluate(model: nn.Module, examples, by: str | None = None) -> pd.DataFrame:
     if by is None:
         parts = {name: np.ones(len(label), dtype=bool)}
     elif by == "cold":
+        if not hasattr(examples, "cold_user"):
+            raise TypeError(
+                "A batch does not know who is cold: evaluate task.test, or task.test.subset(rows)."
+            )
         cold_user, cold_item = examples.cold_user.cpu().numpy(), examples.cold_item.cpu().numpy()
         parts = {
             "all": np.ones(len(label), dtype=bool),
@@ -373,16 +390,33 @@ def evaluate_ranking(
     items, items seen in training or validation are removed. Users are scored in chunks: memory stays small.
     `users` draws that many of them at random, with `seed`, where all of them would take too long.
     """
+    row = _ranking_row(_ranked(model, task, k, users, seed))
+    return pd.DataFrame([row], index=[type(model).__name__])
+
+
+def _ranking_row(values: dict[str, np.ndarray]) -> dict[str, float]:
+    row = {}
+    for name, of_users in values.items():
+        row[name], influence = _mean_parts(of_users)
+        row[f"{name}_se"] = _standard_error(influence)
+    return row | {"users": len(of_users)}
+
+
+def _mean_parts(values: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean of one value per user, and each user's influence on it."""
+    mean = float(values.mean())
+    return mean, (values - mean) / len(values)
+
+
+def _ranked(model, task, k: int, users: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+    """Hit rate and NDCG at k of each test user, in the order of the users."""
     check_schema(model, task.schema)
-    if k < 1:
-        raise ValueError(f"k={k}: a ranking is judged by its first k items, at least one")
-    if users is not None and users < 1:
-        raise ValueError(f"users={users}: how many users to draw, at least one; without it, all of them")
+    k, seed = whole("k", k), whole("seed", seed, least=0)
     ranking, items = task.ranking(), task.catalogue()
     rows = np.arange(len(ranking))
     if not len(rows):
         raise ValueError("No test user with training examples likes a test item: there is nothing to rank.")
-    if users is not None and users < len(rows):
+    if users is not None and whole("users", users) < len(rows):
         rows = np.sort(np.random.default_rng(seed).choice(rows, users, replace=False))
     hits, ndcgs, size = [], [], max(1, _CHUNK // len(items))
     for start in range(0, len(ranking), size):  # users start ... stop - 1
@@ -395,16 +429,7 @@ def evaluate_ranking(
         relevant = ranking.is_relevant(start, stop)[mine][:, items]
         hits.append(_hit_rates(relevant, score, k))
         ndcgs.append(_ndcgs(relevant, score, k))
-    hit, ndcg = np.concatenate(hits), np.concatenate(ndcgs)
-    root = math.sqrt(len(hit))
-    row = {
-        f"HR@{k}": hit.mean(),
-        f"HR@{k}_se": hit.std(ddof=1) / root if len(hit) > 1 else math.nan,
-        f"NDCG@{k}": ndcg.mean(),
-        f"NDCG@{k}_se": ndcg.std(ddof=1) / root if len(hit) > 1 else math.nan,
-        "users": len(hit),
-    }
-    return pd.DataFrame([row], index=[type(model).__name__])
+    return {f"HR@{k}": np.concatenate(hits), f"NDCG@{k}": np.concatenate(ndcgs)}
 
 
 def paired_difference(
@@ -416,7 +441,9 @@ def paired_difference(
     models find hard about a user cancels in the difference; that is why a paired interval is narrower than
     two separate ones. Student's t with U - 1 degrees of freedom.
     """
-    group = _users(user, len(label))
+    if metric not in list(_PARTS):
+        raise ValueError(f"metric={metric!r} is unknown: choose one of {', '.join(_PARTS)}.")
+    group, level = _users(user, len(label)), number("level", level, 0, 1)
     first = _PARTS[metric](*_pair(label, score), group)
     second = _PARTS[metric](*_pair(label, other), group)
     return _paired(first, second, level)
@@ -442,29 +469,41 @@ def compare(
 
     models     {"name": model}; in place of a model, logits (N,) that are known already
     baseline   the name that all others are measured against; without it, the first
-    metric     what the difference is taken of: "auc", "gauc" or "log_loss"
+    metric     what the difference is taken of: "auc", "gauc" or "log_loss"; or, with the whole task in place of
+               examples, "HR@10" or "NDCG@10" (at any k), of the rankings that `evaluate_ranking` makes
     columns    further columns, e.g. {"seconds": {"FM": 1.2, "DIN": 4.5}}; the number of parameters is there
 
     The verdict is read off the 95 % interval (users as units): "better" or "worse" where it leaves out 0, "no
     difference" where it does not. With 20 models and no true difference, expect one verdict to be wrong.
     """
-    models = dict(models)
-    _check_examples(examples)
-    if not models:
+    if not isinstance(models, Mapping) or not models:
         raise ValueError('Nothing to compare: give {"name": model, ...}.')
+    kind, _, k = str(metric).partition("@")
+    ranking = kind in ("HR", "NDCG") and k.isdecimal()
+    if not ranking and metric not in list(_PARTS):
+        raise ValueError(f"metric={metric!r} is unknown: choose one of {', '.join(_PARTS)}, HR@10, NDCG@10.")
+    if not ranking:
+        _check_examples(examples)
+    elif not hasattr(examples, "ranking"):
+        raise TypeError(f"{metric} takes the full catalogue: give the whole task, not a part of it.")
     baseline = next(iter(models)) if baseline is None else baseline
     if baseline not in models:
         raise ValueError(f"baseline={baseline!r} is none of the models: {', '.join(models)}.")
-    if metric not in _PARTS:
-        raise ValueError(f"metric={metric!r} is unknown: choose one of {', '.join(_PARTS)}.")
-    label, user = _array(examples.label), _array(examples.user)
-    group = _users(user, len(label))
     rows, parts = {}, {}
     for name, model in models.items():
-        logits = _scored(model, examples).numpy()
-        parts[name] = _PARTS[metric](*_pair(label, logits), group)
-        row = _row(label, logits, user)
-        del row["rows"]
+        if ranking:
+            values = _ranked(model, examples, int(k))
+            parts[name], row = _mean_parts(values[metric]), _ranking_row(values)
+            size = row.pop("users")
+        else:
+            logits, label, user = (
+                _scored(model, examples).numpy(),
+                _array(examples.label),
+                _array(examples.user),
+            )
+            parts[name] = _PARTS[metric](*_pair(label, logits), _users(user, len(label)))
+            row = _row(label, logits, user)
+            size = row.pop("rows")
         trained = model.parameters() if isinstance(model, nn.Module) else ()
         row["parameters"] = sum(p.numel() for p in trained if p.requires_grad)
         rows[name] = row
@@ -485,7 +524,7 @@ def compare(
         first = (sign * table[metric]).idxmax()
         ends = [sorted(sign * e for e in _paired(parts[first], parts[n])[2:]) for n in models if n != first]
         best = first if all(low > 0 for low, _ in ends) else None
-    return Comparison(table, baseline, metric, best, rows=len(label), users=int(group.max()) + 1)
+    return Comparison(table, baseline, metric, best, rows=size, users=len(parts[baseline][1]))
 
 
 def verdict(low: float, high: float) -> str:
@@ -499,12 +538,17 @@ def verdict(low: float, high: float) -> str:
 def _check_examples(examples) -> None:
     if hasattr(examples, "train") and hasattr(examples, "test"):
         raise TypeError("This is a whole task: say which part of it, e.g. task.test.")
+    if not hasattr(examples, "label"):
+        raise TypeError(f"Give examples, such as task.test, not {type(examples).__name__}.")
     if len(examples) == 0:
         raise ValueError("There are no examples to evaluate on.")
 
 
 _STYLE = "padding:.25em .45em;white-space:nowrap;border-bottom:1px solid rgba(127,127,127,.35)"
-_NAMES = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss"}
+
+
+def _name(metric: str) -> str:
+    return {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss"}.get(metric, metric)
 
 
 @dataclass(frozen=True, repr=False)
@@ -520,20 +564,22 @@ class Comparison:
 
     def caption(self) -> str:
         """What the table shows, in one paragraph."""
-        name = _NAMES[self.metric]
+        unit = "rankings" if "@" in self.metric else "rows"
         best = (
             f"{self.best} is best, outside the noise." if self.best else "No model is best outside the noise."
         )
         return (
-            f"{self.rows:,} rows of {self.users:,} users. ± is one standard error. The difference in {name} "
-            f"from {self.baseline} is taken on the same rows, with its 95 % interval; both take whole users "
-            f"as units. {best}"
+            f"{self.rows:,} {unit} of {self.users:,} users. ± is one standard error. The difference in "
+            f"{_name(self.metric)} from {self.baseline} is taken on the same {unit}, with its 95 % interval; "
+            f"both take whole users as units. {best}"
         )
 
     def _cells(self) -> pd.DataFrame:
         t, other = self.table, self.table.index != self.baseline
         cells = pd.DataFrame(index=t.index)
-        cells["AUC"] = [f"{a:.4f} ± {se:.4f}" for a, se in zip(t["auc"], t["auc_se"], strict=True)]
+        own = list(t.columns[: list(t.columns).index("parameters")])  # metrics; some with an error
+        first = self.metric if "@" in self.metric else "auc"
+        cells[_name(first)] = [f"{v:.4f} ± {se:.4f}" for v, se in zip(t[first], t[f"{first}_se"])]
         # The verdict stands early: a narrow page shows the first columns without scrolling.
         cells["difference"] = [f"{d:+.4f}" if o else "" for d, o in zip(t["difference"], other, strict=True)]
         cells["95 % interval"] = [
@@ -541,10 +587,10 @@ class Comparison:
             for low, high, o in zip(t["low"], t["high"], other, strict=True)
         ]
         cells["verdict"] = t["verdict"]
-        cells["GAUC"] = [f"{v:.4f}" for v in t["gauc"]]
-        cells["log loss"] = [f"{v:.4f}" for v in t["log_loss"]]
-        first = list(t.columns).index("parameters")
-        for column in t.columns[first : list(t.columns).index("difference")]:
+        for metric in own:
+            if metric != first and not metric.endswith("_se"):
+                cells[_name(metric)] = [f"{v:.4f}" for v in t[metric]]
+        for column in t.columns[len(own) : list(t.columns).index("difference")]:
             cells[column] = [_plain(v) for v in t[column]]
         return cells
 
@@ -562,7 +608,7 @@ class Comparison:
             body += f"<tr><th scope='row' style='{_STYLE};text-align:left'>{html.escape(str(name))}</th>"
             for column, text in row.items():
                 text = html.escape(str(text))
-                if best and column == _NAMES[self.metric]:
+                if best and column == _name(self.metric):
                     text = f"<strong>{text}</strong>"
                 if column == "95 % interval":
                     text += self._bar(name)

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Schema
-from recbyhand.metrics import auc, check_logits, check_schema, device_of, log_loss, predict
+from recbyhand.metrics import auc, check_logits, check_model, check_schema, device_of, log_loss, predict
 
 __all__ = ["fit", "load", "predict", "recommend", "save", "seed"]
 
@@ -29,6 +30,7 @@ def seed(n: int = 0) -> None:
 
     On one machine, results then repeat to the last digit. On a GPU, this also asks for deterministic kernels.
     """
+    n = whole("seed", n, least=0, most=2**32 - 1)
     random.seed(n)
     np.random.seed(n)  # noqa: NPY002 - a reader's own code may draw from the global state
     torch.manual_seed(n)
@@ -70,6 +72,7 @@ def fit(
 
     Raises FloatingPointError at the first loss or gradient that is not finite, naming epoch, step and rows.
     """
+    check_model(model)
     if not hasattr(task, "train"):
         raise TypeError(f"fit takes a whole task, as rbh.data.ctr(data) makes it, not {type(task).__name__}")
     check_schema(model, task.schema)
@@ -77,12 +80,20 @@ def fit(
         raise ValueError(f'monitor={monitor!r} is unknown: choose "auc" or "log_loss".')
     if len(task.train) == 0:
         raise ValueError("The training set is empty: there is nothing to learn from.")
-    if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs={epochs} and batch_size={batch_size} must be at least 1.")
-    if patience is not None and len(task.valid) == 0:
+    epochs, batch_size, seed = (
+        whole("epochs", epochs),
+        whole("batch_size", batch_size),
+        whole("seed", seed, 0),
+    )
+    lr, weight_decay = number("lr", lr, least=0), number("weight_decay", weight_decay, least=0)
+    if patience is not None and whole("patience", patience) and len(task.valid) == 0:
         raise ValueError("Early stopping (patience) needs validation rows, and task.valid has none.")
     if device is not None:
-        model.to(device)
+        try:
+            model.to(device)
+        except (AssertionError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device={device!r} is not to be had here ({reason}): leave it out") from error
     weights = [p for p in model.parameters() if p.requires_grad]
     if not weights:
         raise ValueError(f"{type(model).__name__} has no weights to train. Evaluate it as it is.")
@@ -229,8 +240,7 @@ def recommend(model: nn.Module, task, user, k: int = 10, seen: bool = False) -> 
     Raises KeyError for a user who is not in the tables, ValueError for k below 1 or a logit that is no number.
     """
     check_schema(model, task.schema)
-    if k < 1:
-        raise ValueError(f"k={k}: how many items to recommend, at least one")
+    k = whole("k", k)
     uid, items = task.schema.user_id(user), task.catalogue()
     if not seen:
         met = [part.item[part.user == uid] for part in (task.train, task.valid, task.test)]
@@ -258,8 +268,10 @@ _FORMAT = "1"
 def save(model: nn.Module, path) -> None:
     """Write weights, schema and settings to one safetensors file: tensors, and JSON in the header. No pickle.
 
-    Raises TypeError for a model that is not one of `recbyhand.models`, or a setting that JSON cannot hold.
+    Raises TypeError for a model that is not one of `recbyhand.models`, or a setting that JSON cannot hold,
+    OSError where the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     name = type(model).__name__
@@ -281,11 +293,20 @@ def save(model: nn.Module, path) -> None:
         "schema.item_table": schema.item_table.cpu().clone(),
     }
     header = {"recbyhand": _FORMAT, "model": name, "settings": settings, "schema": schema.to_json()}
-    path = Path(path)
+    path = Path(path).expanduser()
+    if not path.parent.is_dir() or path.is_dir():
+        fault = (
+            f"{path} is a folder: add a name"
+            if path.is_dir()
+            else f"There is no folder {path.parent}: make it"
+        )
+        raise FileNotFoundError(f"{fault}, as in save(model, 'model.safetensors').")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(tensors, unfinished, metadata=header)
         os.replace(unfinished, path)  # in one go: a reader never meets half a file
+    except SafetensorError as error:  # a full disk, a folder that is not ours
+        raise OSError(f"{path} could not be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -298,7 +319,7 @@ def load(path) -> nn.Module:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
@@ -325,7 +346,7 @@ def load(path) -> nn.Module:
         kinds = [v.dtype for k, v in tensors.items() if k.startswith("model.") and v.is_floating_point()]
         model.to(kinds[0] if kinds else torch.float32)  # a model saved in float64 comes back in float64
         model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {cls.__name__} of this version: {error}") from error
     return model.eval()
 

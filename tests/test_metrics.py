@@ -413,8 +413,72 @@ def test_compare_says_what_is_wrong(task, counted):
     with pytest.raises(TypeError, match=r"task\.test"):
         rbh.compare(counted, task)
 
+    with pytest.raises(ValueError, match="Nothing to compare"):
+        rbh.compare(next(iter(counted.values())), task.test)
+    with pytest.raises(TypeError, match=r"NDCG@10 takes the full catalogue: give the whole task"):
+        rbh.compare(counted, task.test, metric="NDCG@10")
+    for metric in ("NDCG", "NDCG@", "MRR@10", ["auc"]):
+        with pytest.raises(ValueError, match=r"metric=.* is unknown: choose one of auc.*NDCG@10"):
+            rbh.compare(counted, task.test, metric=metric)
+    with pytest.raises(ValueError, match="k=0: give a whole number"):
+        rbh.compare(counted, task, metric="HR@0")
+    with pytest.raises(ValueError, match="metric='ndcg' is unknown"):
+        metrics.paired_difference("ndcg", [0, 1], [0, 1], [1, 0])
+    with pytest.raises(TypeError, match=r"Give a model, .*not the class Popularity"):
+        rbh.evaluate(rbh.models.Popularity, task.test)
+    with pytest.raises(TypeError, match=r"Give examples, such as task\.test, not Popularity"):
+        rbh.evaluate(task.test, counted["popular"])
+    with pytest.raises(TypeError, match="A batch does not know who is cold"):
+        rbh.evaluate(counted["popular"], task.test[:20], by="cold")
 
-@pytest.mark.parametrize("users", [0, -1])
-def test_a_ranking_of_nobody_is_refused(task, counted, users):
-    with pytest.raises(ValueError, match=f"users={users}"):
-        rbh.evaluate_ranking(next(iter(counted.values())), task, users=users)
+
+@pytest.mark.parametrize("metric", ["HR@5", "NDCG@5"])
+def test_rankings_are_compared_in_pairs(metric):
+    """The oracle: a bootstrap over users of the difference, each user's value computed alone."""
+    world = rbh.data.planted("factors", users=150)
+    task = rbh.data.ctr(world)
+    table = torch.randn(task.schema.n_users, task.schema.n_items, generator=torch.Generator().manual_seed(0))
+    popular = rbh.models.Popularity(task)
+
+    def noisy(share):
+        return Scripted(lambda batch: popular.logit[batch.item] + share * table[batch.user, batch.item])
+
+    models = {"popular": noisy(0.0), "noisy": noisy(0.3), "noise": noisy(1e6)}
+    comparison = rbh.compare(models, task, metric=metric)
+    ranking, items = task.ranking(), task.catalogue()
+    values = {}
+    for name, model in models.items():
+        values[name] = []
+        for row in range(len(ranking)):
+            score = metrics.predict(model, task.candidates(ranking.batch[row], items))
+            score = score.masked_fill(~ranking.allowed(row, row + 1)[0, items], -math.inf)
+            one = metrics.hit_rate_at_k if metric == "HR@5" else metrics.ndcg_at_k
+            values[name].append(one(ranking.is_relevant(row, row + 1)[:, items], score[None], k=5))
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(ranking), size=(4000, len(ranking)))
+    for name in ("noisy", "noise"):
+        difference = np.array(values[name]) - values["popular"]
+        row = comparison.table.loc[name]
+        assert row[metric] == pytest.approx(np.mean(values[name]))
+        assert row["difference"] == pytest.approx(difference.mean())
+        low, high = np.quantile(difference[draws].mean(1), [0.025, 0.975])
+        assert (row["low"], row["high"]) == pytest.approx((low, high), abs=0.12 * (high - low))
+        # Paired: narrower than two errors of their own would have it.
+        apart = math.hypot(row[f"{metric}_se"], comparison.table.loc["popular", f"{metric}_se"])
+        assert row["high"] - row["low"] < 3.92 * apart or name == "noise"
+    assert comparison.table.loc["noise", "verdict"] == "worse"
+    alone = rbh.evaluate_ranking(models["noisy"], task, k=5).iloc[0]
+    assert comparison.table.loc["noisy", metric] == alone[metric]
+    assert comparison.table.loc["noisy", f"{metric}_se"] == alone[f"{metric}_se"]
+
+
+def test_a_comparison_of_rankings_shows_rankings(task, counted):
+    comparison = rbh.compare(counted, task, metric="NDCG@10", columns={"seconds": 1.5})
+    shown = repr(comparison)
+    users = comparison.users
+    assert re.sub(r"\s+", " ", shown).strip().startswith(
+        "NDCG@10 difference 95 % interval verdict HR@10 parameters seconds"
+    )
+    assert f"{users} rankings of {users} users" in shown
+    assert "The difference in NDCG@10 from mean is taken on the same rankings" in comparison.caption()
+    assert comparison._repr_html_().count("±") == len(counted) + 1

@@ -301,8 +301,14 @@ def test_bad_arguments(task):
     fm = FM(task.schema, dim=2)
     with pytest.raises(ValueError, match="monitor='f1'"):
         rbh.fit(fm, task, monitor="f1")
-    with pytest.raises(ValueError, match="at least 1"):
-        rbh.fit(fm, task, epochs=0)
+    for model in (FM, task, None):
+        with pytest.raises(
+            TypeError, match=r"Give a model, as rbh\.models\.FM\(task\.schema\) makes it, not"
+        ):
+            rbh.fit(model, task)
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device='{device}' is not to be had here.*leave it out"):
+            rbh.fit(fm, task, device=device)
     with pytest.raises(TypeError, match=r"a whole task.*not Examples"):
         rbh.fit(fm, task.train)
     empty = SimpleNamespace(train=task.train.subset(slice(0, 0)), valid=task.valid, schema=task.schema)
@@ -396,6 +402,11 @@ def test_recommend_by_hand(task):
     assert len(rbh.recommend(model, task, user, k=10**6)) == task.schema.n_items - 2 - len(met)
 
 
+def test_one_user_at_a_time(task):
+    with pytest.raises(TypeError, match=r"give one user, not \[1, 2\]"):
+        rbh.recommend(FM(task.schema, dim=2), task, [1, 2])
+
+
 def test_an_unknown_user_is_named(task):
     with pytest.raises(KeyError, match="no user 'nobody'"):
         rbh.recommend(FM(task.schema, dim=2), task, "nobody")
@@ -449,7 +460,14 @@ def test_load_refuses_what_save_has_not_written(task, tmp_path):
         rbh.save(model, path)
         with pytest.raises(ValueError, match="no such model"):
             rbh.load(rewritten(path, model=name))
-    for header in ({"settings": json.dumps({"dim": 3})}, {"settings": "{"}, {"schema": "{}"}):
+    for header in (
+        {"settings": json.dumps({"dim": 3})},
+        {"settings": "{"},
+        {"settings": "[]"},
+        {"settings": "null"},
+        {"schema": "{}"},
+        {"schema": "null"},
+    ):
         rbh.save(model, path)
         with pytest.raises(ValueError, match="does not fit FM"):
             rbh.load(rewritten(path, **header))
@@ -475,6 +493,20 @@ def test_save_refuses_what_load_could_not_find(task, tmp_path):
     with pytest.raises(TypeError, match="cannot be written as JSON"):
         rbh.save(model, tmp_path / "mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_where_nothing_can_be_saved_is_named(task, tmp_path, monkeypatch):
+    model = FM(task.schema, dim=2)
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere: make it"):
+        rbh.save(model, tmp_path / "nowhere" / "model")
+    with pytest.raises(FileNotFoundError, match="is a folder: add a name"):
+        rbh.save(model, tmp_path)
+    with pytest.raises(OSError, match="model could not be written"):
+        rbh.save(model, "/proc/model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rbh.save(model, "~/model")
+    assert rbh.load("~/model").settings == {"dim": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_save_that_fails_leaves_the_old_file(task, tmp_path, monkeypatch):
@@ -507,15 +539,6 @@ def test_a_model_of_float64_comes_back_as_it_was(task, tmp_path):
     logits = rbh.load(tmp_path / "model")(task.test[:5])
     assert logits.dtype == torch.float64
     assert torch.equal(logits, model(task.test[:5]))
-
-
-@pytest.mark.parametrize("k", [0, -1])
-def test_at_least_one_item_is_asked_for(task, k):
-    model = FM(task.schema, dim=2)
-    with pytest.raises(ValueError, match="at least one"):
-        rbh.recommend(model, task, task.schema.user_ids[0], k=k)
-    with pytest.raises(ValueError, match="at least one"):
-        rbh.evaluate_ranking(model, task, k=k)
 
 
 def test_a_probability_that_is_no_number_recommends_nothing(task):

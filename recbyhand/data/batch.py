@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,6 +74,8 @@ class Schema:
     def title(self, item: int) -> str:
         """Title of an item id, also of 0 and 1."""
         item = int(item)
+        if not 0 <= item < self.n_items:
+            raise IndexError(f"item ids are 0 to {self.n_items - 1}, not {item}")
         return self.titles[item - 2] if item >= 2 else ("padding", "unknown")[item]
 
     @cached_property
@@ -113,6 +116,8 @@ class Schema:
 
 
 def _look_up(index: dict, raw, kind: str) -> int:
+    if np.ndim(raw):
+        raise TypeError(f"give one {kind}, not {raw!r}")
     raw = raw.item() if hasattr(raw, "item") else raw  # numbers of NumPy and PyTorch too
     if raw in index:
         return index[raw]
@@ -124,6 +129,31 @@ def _look_up(index: dict, raw, kind: str) -> int:
     else:
         hint = "known ones begin " + ", ".join(repr(known) for known in list(index)[:3])
     raise KeyError(f"there is no {kind} {raw!r}; {hint}")
+
+
+def row_numbers(rows, n: int) -> Tensor:
+    """`rows` of n, as a tensor to index with: a slice, one number, numbers or a mask, however they are held.
+
+    Raises IndexError for rows that are not there, and for what is none of these.
+    """
+    wrong = "rows are picked by a slice, by whole numbers or by a mask of True and False"
+    if isinstance(rows, slice):  # numbers, so that what they pick is a copy: writing into it changes nothing
+        return torch.from_numpy(np.arange(*rows.indices(n)))
+    if not isinstance(rows, Tensor):
+        rows = np.array(rows, ndmin=1)
+        if rows.size and rows.dtype.kind not in "iub":
+            raise IndexError(f"{wrong}, not by {rows.tolist()!r}")
+        rows = torch.from_numpy(rows)
+    if rows.dtype == torch.bool:
+        if rows.shape != (n,):
+            raise IndexError(f"a mask needs one value for each of the {n} examples, not {list(rows.shape)}")
+        return rows
+    if rows.numel() and rows.is_floating_point():
+        raise IndexError(f"{wrong}, not by {rows.dtype}")
+    rows = rows.long().reshape(-1)  # (R,)
+    if rows.device.type == "cpu" and (outside := (rows < -n) | (rows >= n)).any():
+        raise IndexError(f"row {int(rows[outside][0])} of {n} examples")
+    return rows
 
 
 @dataclass
@@ -145,9 +175,8 @@ class Batch:
         return len(self.label)
 
     def __getitem__(self, rows) -> Batch:
-        """A slice, a tensor of row numbers or a mask; one number gives a batch of 1."""
-        if isinstance(rows, int):
-            rows = [range(len(self))[rows]]
+        """A slice, row numbers (tensor, array, list) or a mask (B,); one number gives a batch of 1."""
+        rows = row_numbers(rows, len(self))
         return Batch(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
 
     def to(self, device) -> Batch:

@@ -22,8 +22,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from recbyhand.data.batch import Batch, Field, Schema
-from recbyhand.data.tables import Dataset, readable
+from recbyhand.arguments import number, whole
+from recbyhand.data.batch import Batch, Field, Schema, row_numbers
+from recbyhand.data.tables import Dataset, check_like, readable
 
 MAX_VALUES = 10  # of a field with several values, the first ten of a row are kept
 
@@ -93,7 +94,7 @@ class Examples:
 
     def __getitem__(self, rows) -> Batch:
         """A slice, row numbers (tensor, array, list) or a mask (N,); one number gives a batch of 1."""
-        rows = self._rows(rows)
+        rows = row_numbers(rows, len(self))
         user, item = self.user[rows], self.item[rows]
         return Batch(
             user,
@@ -107,23 +108,9 @@ class Examples:
 
     def subset(self, rows) -> Examples:
         """These rows as examples of their own, e.g. `task.test.subset(~task.test.cold_user)`."""
-        rows = self._rows(rows)
+        rows = row_numbers(rows, len(self))
         names = ("user", "item", "time", "label", "end", "cold_user", "cold_item")
         return Examples(*(getattr(self, name)[rows] for name in names), self.schema, self.events)
-
-    def _rows(self, rows) -> Tensor:
-        if isinstance(rows, slice):  # row numbers, so that a batch is a copy: writing into it changes no data
-            return torch.arange(*rows.indices(len(self)))
-        if isinstance(rows, (int, np.integer)):
-            if not -len(self) <= rows < len(self):
-                raise IndexError(f"row {rows} of {len(self)} examples")
-            return torch.tensor([int(rows)])
-        rows = rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
-        if rows.dtype == torch.bool and rows.shape != self.label.shape:
-            raise IndexError(
-                f"a mask needs one value for each of the {len(self)} examples, not {list(rows.shape)}"
-            )
-        return rows.long() if rows.numel() == 0 and rows.dtype != torch.bool else rows
 
     def __repr__(self) -> str:
         users, items = len(self.user.unique()), len(self.item.unique())
@@ -308,20 +295,17 @@ def ctr(
         raise ValueError(f'split={split!r}: choose "user", "global" or "random"')
     if history_of not in ("liked", "all"):
         raise ValueError(f'history_of={history_of!r}: choose "liked" or "all"')
-    if history < 1 or history != int(history):
-        raise ValueError(
-            f"history={history}: a history has room for at least one event, a whole number of them"
-        )
-    history = int(history)
+    history, seed = whole("history", history), whole("seed", seed, least=0)
     if like is not None:
         if type(dataset).targets is not Dataset.targets:
             raise ValueError(f"{dataset.name}: its labels are not made from ratings; leave out like={like}")
+        check_like(dataset.ratings["rating"], like)
         dataset = copy.copy(dataset)
         dataset.like = like
     valid = dataset.valid if valid is None else valid
     test = dataset.test if test is None else test
     for name, size in (("valid", valid), ("test", test)):
-        if not (0 <= size < 1 or size == int(size) > 0):
+        if number(name, size, least=0) >= 1 and size % 1:
             raise ValueError(f"{name}={size}: give a fraction below 1, or a whole number of targets per user")
     if valid < 1 and test < 1 and valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave nothing to train on")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from recbyhand.arguments import number, whole
 from recbyhand.data.stand_in import stand_in
 from recbyhand.data.tables import Dataset
 from recbyhand.data.titles import titles
@@ -80,20 +81,16 @@ def planted(plant: str, seed: int = 0, users: int | None = None, strength: float
               views and 14 impressions, so that there are 40,000 training examples either way
     strength  logit of the effect; None for the one the book uses (`STRENGTH`)
 
-    Raises ValueError for an unknown plant, fewer than two users, or a strength that is no finite number.
+    Raises ValueError for an unknown plant, fewer than two users, or a strength beyond 50 either way.
     """
-    if plant not in _WORLDS:
+    if plant not in list(_WORLDS):
         raise ValueError(f"no planted world {plant!r}; choose one of {', '.join(map(repr, _WORLDS))}")
     if users is None:
         users = 4000 if plant == "communities" else 1000
-    if users < 2 or users != int(users):
-        raise ValueError(f"users must be a whole number of at least 2, got {users}")
-    strength = STRENGTH[plant] if strength is None else strength
-    if not np.isfinite(strength):
-        raise ValueError(f"strength must be a finite number, got {strength}")
-    users = int(users)
+    users, seed = whole("users", users, least=2), whole("seed", seed, least=0)
+    strength = number("strength", STRENGTH[plant] if strength is None else strength, -50, 50)
     rng = np.random.default_rng([list(_WORLDS).index(plant), seed])
-    world = _WORLDS[plant](rng, users, float(strength))
+    world = _WORLDS[plant](rng, users, strength)
     return _tables(plant, seed, users, world, rng)
 
 

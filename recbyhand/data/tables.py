@@ -10,6 +10,8 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
+from recbyhand.arguments import number
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Dataset:
@@ -116,8 +118,10 @@ def from_frames(
     Refused, with a ValueError that names the row and the remedy: an empty table, a missing column, a missing,
     fractional or mixed id, a rating that is missing or off the scale, a time that is missing, negative or
     text, the same user, item and time twice, a user or item with two rows or with none in a table you give,
-    a feature of many different fractions, and a `like` that no rating reaches.
+    a feature of many different fractions or of tables in tables, and a `like` that no rating reaches.
     """
+    if np.shape(scale) != (2,) or not number("scale[0]", scale[0]) < number("scale[1]", scale[1]):
+        raise ValueError(f"scale={scale!r}: give the lowest and the highest rating there is, such as (0, 5)")
     _check_columns(ratings, "ratings", ("user", "item", "rating"))
     table = pd.DataFrame(
         {
@@ -134,9 +138,7 @@ def from_frames(
         _refuse(
             "ratings", table, off, f"rating {rating:g} is off the scale {scale}", "correct it, or pass scale="
         )
-    if not (table["rating"] >= like).any():
-        highest = table["rating"].max()
-        raise ValueError(f"no rating reaches like={like}: the highest is {highest:g}; pass a lower like=")
+    check_like(table["rating"], like)
     twice = table.duplicated(["user", "item", "time"])
     if twice.any():
         user, item, time = table.loc[twice, ["user", "item", "time"]].iloc[0]
@@ -155,6 +157,14 @@ def from_frames(
     items["title"] = titles.astype(object).where(titles.notna(), items["item"]).astype(str)
     ratings = table.sort_values("time", kind="stable", ignore_index=True)
     return Dataset(name=name, users=users, items=items, ratings=ratings, like=like, note=note)
+
+
+def check_like(rating: pd.Series, like: float) -> None:
+    """Refuses a threshold that would make every label 0."""
+    if not (rating >= number("like", like)).any():
+        raise ValueError(
+            f"no rating reaches like={like}: the highest is {rating.max():g}; pass a lower like="
+        )
 
 
 def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> pd.DataFrame:
@@ -183,7 +193,19 @@ def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> p
         else:
             remedy = f"add its row, or keep ratings[ratings.{kind}.isin({name}.{kind})]"
         _refuse("ratings", ratings, lost, f"{kind} {readable(raw)} is not in {name}", remedy)
+    several = pd.api.types.is_list_like
     for column in table.columns.drop([kind, "title"], errors="ignore"):
+        deep = table[column].map(lambda v: isinstance(v, dict) or (several(v) and any(map(several, v))))
+        if deep.astype(bool).any():
+            value = str(table[column][deep.to_numpy(bool)].iloc[0])[:60]
+            remedy = "take the part you mean, such as the names of the genres"
+            _refuse(
+                name,
+                table,
+                deep,
+                f"{column} is {value}, but a value is text, a number or a tuple of these",
+                remedy,
+            )
         numbers = table[column].dropna()
         fractions = pd.api.types.is_float_dtype(numbers) and (numbers % 1 != 0).any()
         if fractions and numbers.nunique() > 50:
@@ -278,17 +300,19 @@ def _numbers(table: pd.DataFrame, column: str, name: str, remedy: str) -> pd.Ser
 def _seconds(ratings: pd.DataFrame) -> pd.Series:
     """Times as whole seconds, int64."""
     time = ratings["time"]
-    if isinstance(time.dtype, pd.DatetimeTZDtype):
-        time = time.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_datetime64_any_dtype(time):
+        if time.dt.tz is not None:
+            time = time.dt.tz_convert("UTC").dt.tz_localize(None)
         if time.isna().any():
             _refuse("ratings", ratings, time.isna(), "time is missing", "drop the row, or correct it")
         time = time.astype("datetime64[s]").astype("int64")
     remedy = "drop the row, or convert the column: pd.to_datetime(ratings.time)"
-    seconds = np.floor(_numbers(ratings.assign(time=time), "time", "ratings", remedy)).astype("int64")
-    if (seconds < 0).any():
-        first = seconds[seconds < 0].iloc[0]
-        _refuse(
-            "ratings", ratings, seconds < 0, f"time {first} is negative", "count from an earlier beginning"
-        )
-    return seconds
+    seconds = np.floor(_numbers(ratings.assign(time=time), "time", "ratings", remedy))
+    for off, what, other in (
+        (seconds < 0, "negative", "an earlier"),
+        (seconds >= 2**62, "too large", "a later"),
+    ):
+        if off.any():
+            first = f"time {seconds[off].iloc[0]:.15g} is {what}"
+            _refuse("ratings", ratings, off, first, f"count seconds, from {other} beginning")
+    return seconds.astype("int64")

@@ -28,23 +28,24 @@ class CrossedWeights(FieldColumns):
         super().__init__(fields)
         where = {field.name: f for f, field in enumerate(self.fields)}
         self.pairs, self.sizes, self._columns = tuple(tuple(pair) for pair in pairs), [], []
-        for a, b in self.pairs:
-            if a not in where or b not in where:
-                raise KeyError(f"no pair {(a, b)}: the fields are {', '.join(where)}")
+        for pair in self.pairs:
+            if len(pair) != 2 or not where.keys() >= set(pair):
+                raise KeyError(f"no pair {pair}: a pair is two of the fields {', '.join(where)}")
+            a, b = pair
             self.sizes.append(self.fields[where[a]].size * self.fields[where[b]].size)
             if self.sizes[-1] > self.LARGEST:
                 raise ValueError(
                     f"{a} x {b} needs a table of {self.sizes[-1]:,} weights: cross smaller fields"
                 )
-            self._columns.append([(self.field_of == where[name]).nonzero()[:, 0].tolist() for name in (a, b)])
+            columns = [(self.field_of == where[name]).nonzero()[:, 0].tolist() for name in pair]
+            self._columns.append((*columns, self.fields[where[b]].size))
         self.table = nn.Embedding(sum(self.sizes), 1)
         nn.init.zeros_(self.table.weight)
 
     def forward(self, ids: Tensor) -> Tensor:
         self.check(ids)
         x, sums, start = self.values(ids, self.table.weight.dtype), [], 0  # (B, C)
-        for (a, b), size in zip(self._columns, self.sizes, strict=True):
-            n_b = self.fields[self.field_of[b[0]]].size
+        for (a, b, n_b), size in zip(self._columns, self.sizes, strict=True):
             row = start + n_b * ids[:, a, None] + ids[:, None, b]  # (B, width of a, width of b)
             w = self.table(row)[..., 0]  # (B, width of a, width of b)
             sums.append((x[:, a, None] * x[:, None, b] * w).sum((1, 2)))  # (B,)

@@ -34,8 +34,8 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x.to(self.running_mean.dtype)  # (B, [L,] C) never in half precision, where eps would vanish
-        n = x[..., 0].numel() if mask is None else int(mask.sum())
-        of_batch = self.training and n > 1
+        n = x[..., 0].numel() if mask is None else mask.sum()
+        of_batch = self.training and bool(n > 1)
         # Padding is weighed with 0 rather than taken out: one pass over x, where x[mask] would copy it.
         w = 1 if mask is None else mask[..., None].to(x.dtype)  # (B, [L,] 1)
         axes = tuple(range(x.ndim - 1))

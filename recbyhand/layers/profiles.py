@@ -22,7 +22,7 @@ class ItemVectors(nn.Module):
         super().__init__()
         self.id = id_embedding(schema.n_items, dim)
         self.fields = FeatureEmbedding(schema.item_fields, dim) if features and schema.item_fields else None
-        self.width = dim * (1 + (len(schema.item_fields) if self.fields is not None else 0))
+        self.width = int(dim) * (1 + (len(schema.item_fields) if self.fields is not None else 0))
         self.register_buffer("item_table", schema.item_table, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:

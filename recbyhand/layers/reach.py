@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import whole
 from recbyhand.layers.recurrence import GRUCell, LSTMCell, RNNCell
 
 CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
@@ -48,6 +49,7 @@ def random_cell(cell: str, dim: int, scale: float, keep: float = 0.0, *, seed: i
     """
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: choose one of {', '.join(CELLS)}")
+    dim, seed = whole("dim", dim), whole("seed", seed, least=0)
     draw = torch.Generator().manual_seed(seed)
     made = CELLS[cell](dim, dim).double()
     with torch.no_grad():
@@ -70,6 +72,7 @@ def gradient_reach(
 
     cell "rnn", "gru" or "lstm"; inputs are standard normal, `batch` sequences. The same seed gives the same numbers.
     """
+    made = random_cell(cell, dim, scale, keep, seed=seed)
     draw = torch.Generator().manual_seed(seed + 1)
-    x = torch.randn(batch, length, dim, generator=draw, dtype=torch.float64)  # (B, T, d)
-    return state_gradient(random_cell(cell, dim, scale, keep, seed=seed), x)  # (T,)
+    x = torch.randn(batch, whole("length", length), dim, generator=draw, dtype=torch.float64)  # (B, T, d)
+    return state_gradient(made, x)  # (T,)

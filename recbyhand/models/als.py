@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from recbyhand.arguments import number, whole
+
 
 class Factors(NamedTuple):
     """What `als` finds. `user_bias` and `item_bias` are None, and `mean` is 0, without biases."""
@@ -26,7 +28,7 @@ def als(
     *,
     shape: tuple[int, int] | None = None,
     dim: int = 16,
-    reg: float = 10.0,
+    reg: float = 10.0,  # above 0, or a user of fewer than `dim` values would have no unique solution
     sweeps: int = 10,
     biases: bool = True,
     seed: int = 0,
@@ -44,15 +46,13 @@ def als(
     Source: Zhou, Wilkinson, Schreiber and Pan 2008, doi:10.1007/978-3-540-68880-8_32 (there lambda is
     multiplied by the number of ratings); Koren, Bell and Volinsky 2009, doi:10.1109/MC.2009.263.
     """
-    if reg <= 0:
-        raise ValueError(f"reg must be above 0: a user with fewer than {dim} values has no unique solution")
+    dim, sweeps, reg = whole("dim", dim), whole("sweeps", sweeps, least=0), number("reg", reg, above=0)
     n_users, n_items = shape or (int(user.max()) + 1, int(item.max()) + 1)
     mean = float(value.double().mean()) if biases else 0.0
     y = value.double() - mean  # (N,)
-    start = torch.randn(n_items, dim, generator=torch.Generator().manual_seed(seed))  # (n_items, d)
     U, b = y.new_zeros(n_users, dim), y.new_zeros(n_users)  # (n_users, d), (n_users,)
     c = y.new_zeros(n_items)  # (n_items,)
-    V = 0.1 * start.to(y)  # (n_items, d)
+    V = 0.1 * torch.randn(n_items, dim, generator=torch.Generator().manual_seed(seed)).to(y)  # (n_items, d)
 
     def objective() -> float:
         error = y - b[user] - c[item] - (U[user] * V[item]).sum(1)  # (N,)

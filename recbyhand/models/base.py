@@ -6,6 +6,7 @@ import inspect
 
 from torch import nn
 
+from recbyhand import arguments
 from recbyhand.data.batch import Schema
 
 
@@ -29,10 +30,13 @@ class Recommender(nn.Module):
             names = ", ".join(f"{name}=..." for name in list(signature.parameters)[2:])
             raise TypeError(f"{error}: settings go by name, {cls.__name__}(schema, {names})") from None
         given.apply_defaults()
-        arguments = dict(list(given.arguments.items())[2:])  # without self and schema
-        for name, parameter in signature.parameters.items():
+        settings = {}
+        for name, value in list(given.arguments.items())[2:]:  # without self and schema
+            parameter = signature.parameters[name]
             if parameter.kind is parameter.VAR_KEYWORD:  # a subclass that hands **settings on
-                arguments |= arguments.pop(name)
+                settings |= value
+            else:
+                settings[name] = arguments.setting(parameter, value)
         object.__setattr__(model, "schema", schema)
-        object.__setattr__(model, "settings", arguments)
+        object.__setattr__(model, "settings", settings)
         return model

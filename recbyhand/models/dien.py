@@ -21,9 +21,9 @@ from recbyhand.models.base import Recommender
 
 
 class DIEN(Recommender):
-    """h_t = GRU(e_t, h_{t-1});  a_t = softmax_t(h_t W t);  x = AUGRU(h, a)_L;  logit = MLP([x, t, x * t, user]).
+    """h_i = GRU(e_i, h_{i-1});  a_i = softmax_i(h_i W t);  x = AUGRU(h, a)_L;  logit = MLP([x, t, x * t, user]).
 
-    loss = BCE(logit, y) + alpha * L_aux: h_t must tell the next item of the history from a random one
+    loss = BCE(logit, y) + alpha * L_aux: h_i must tell the next item of the history from a random one
     (Zhou et al. 2019, arXiv:1809.03672). `evolution` is "augru" or one of the paper's weaker forms:
     "agru" (a replaces the update gate), "aigru" (a scales the input of a GRU).
     """
@@ -53,7 +53,7 @@ class DIEN(Recommender):
     def attention(self, batch: Batch) -> Tensor:
         """(B, L): the weight of each step of the history, real events first; rows sum to 1, 0 where padded."""
         h, _, mask = self.interests(batch)
-        return self.attend(self.item(batch.item), h, mask)
+        return self.attend(self.item(batch.item), h, mask)[:, : batch.history.shape[1]]
 
     def click(self, batch: Batch, h: Tensor, mask: Tensor) -> Tensor:
         t = self.item(batch.item)  # (B, d)

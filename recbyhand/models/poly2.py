@@ -17,12 +17,15 @@ class Poly2(Recommender):
 
     over the chosen `pairs` (a, b) of fields, by default every user feature with every item feature. The table
     of a pair has n_a n_b weights (`model.crosses.sizes`), n^2 for all n features; a combination that training
-    does not show weighs 0. `pairs=[]` is logistic regression, the linear model.
+    does not show weighs 0. `pairs=[]` is logistic regression, the linear model. `dim` is taken, so that all
+    models can be built alike, and not used: a combination has a weight, not a vector.
 
     Source: Chang et al. 2010, Training and testing low-degree polynomial data mappings, JMLR 11, 1471-1490.
     """
 
-    def __init__(self, schema: Schema, *, pairs: Sequence[Sequence[str]] | None = None):
+    def __init__(
+        self, schema: Schema, *, dim: int | None = None, pairs: Sequence[Sequence[str]] | None = None
+    ):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(()))  # w_0
         self.linear = FeatureEmbedding(schema.fields, 1, std=0)  # w_i

@@ -16,7 +16,7 @@ def recurrent(cell: str, d_in: int, d_h: int) -> nn.Module:
     """torch's fused network of the given cell: (B, L, d_in) -> states (B, L, d_h) and the last state."""
     if cell not in CELLS:
         raise ValueError(f"cell is one of {', '.join(CELLS)}; got {cell!r}")
-    return CELLS[cell](d_in, d_h, batch_first=True)
+    return CELLS[cell](int(d_in), int(d_h), batch_first=True)
 
 
 class RNNRecommender(Recommender):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -59,17 +60,12 @@ class GradientReach(Widget):
                     f"unknown cells {unknown}: choose among {list(CELLS)}, or pass your own to "
                     "GradientReach.of({name: cell}, x)"
                 )
-            curves = {}
-            for c in cells:
-                for b in keeps:
-                    for s in scales:  # an RNN has no gate to bias
-                        same = (c, keeps[0], s) if c == "rnn" else None
-                        curves[c, b, s] = (
-                            curves.get(same) if same in curves else _curve(c, length, dim, s, b, seed)
-                        )
-            shape = (len(cells), len(keeps), len(scales), length)
-            settings["reach"] = np.reshape(list(curves.values()), shape) if curves else np.zeros((0, 0, 0, 0))
-            if curves:
+            curves = [
+                [[_curve(c, length, dim, s, 0.0 if c == "rnn" else b, seed) for s in scales] for b in keeps]
+                for c in cells  # an RNN has no gate to bias
+            ]
+            settings["reach"] = curves if np.size(curves) else np.zeros((0, 0, 0, 0))
+            if np.size(curves):
                 settings.setdefault("scale", int(np.argmin(np.abs(np.asarray(scales) - 1))))
             cells = [NAMES[c] for c in cells]
         settings.setdefault("distance", min(10, max(0, np.shape(settings["reach"])[-1] - 1)))
@@ -91,6 +87,8 @@ class GradientReach(Widget):
             for n in ("cells", "scales", "keeps", "reach", "shown")
         }
         C, K, S, T = now["reach"].shape
+        if len(set(now["cells"])) < len(now["cells"]):
+            raise traitlets.TraitError(f"a name stands twice among the cells {now['cells']}: pass each once")
         if len(now["cells"]) > MOST:
             raise traitlets.TraitError(
                 f"{len(now['cells'])} curves are too many to tell apart: pass at most {MOST}"
@@ -140,5 +138,6 @@ class GradientReach(Widget):
         return svg.drawing(left + width + 130, top + height + 26, marks, self.describe())
 
 
+@lru_cache(maxsize=256)
 def _curve(cell: str, length: int, dim: int, scale: float, keep: float, seed: int) -> np.ndarray:
     return gradient_reach(cell, length, dim, scale, keep, seed=seed).numpy()

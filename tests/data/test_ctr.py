@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import time as clock
 from pathlib import Path
@@ -396,8 +397,21 @@ def test_indexing(task):
         part[n]
     with pytest.raises(IndexError, match="a mask needs one value for each"):
         part[mask[:-1]]
-    with pytest.raises(IndexError):
-        part[[n]]
+    assert len(part[5:2]) == len(everything[5:2]) == 0
+    for rows in (torch.tensor(3), np.int64(3), [3], np.array([3]), (3,), range(3, 4)):
+        assert equal(part[rows], everything[rows])
+        assert equal(part[rows], part[3:4])
+    assert equal(everything[mask.numpy()], everything[mask])
+    for whole in (part, everything):  # task.train and a batch take the same rows and refuse the same
+        for rows in (n, -n - 1, [n], torch.tensor([n])):
+            with pytest.raises(IndexError, match=f"row -?[0-9]+ of {n} examples"):
+                whole[rows]
+        for rows in ("a", None, 1.5, [0.5], torch.tensor([0.5]), [None]):
+            with pytest.raises(IndexError, match="rows are picked by a slice, by whole numbers or by a mask"):
+                whole[rows]
+    for item in (-1, task.schema.n_items):
+        with pytest.raises(IndexError, match="item ids are 0 to"):
+            task.schema.title(item)
 
 
 def test_to_moves_every_tensor_and_types_are_fixed(task):
@@ -461,9 +475,11 @@ def test_display(task):
     [
         ({"split": "time"}, 'choose "user", "global" or "random"'),
         ({"history_of": "clicks"}, 'choose "liked" or "all"'),
-        ({"history": 0}, "room for at least one"),
+        ({"history": 0}, "give a whole number, at least 1"),
         ({"test": 1.5}, "give a fraction below 1"),
-        ({"valid": -0.1}, "give a fraction below 1"),
+        ({"valid": -0.1}, "give a finite number, at least 0"),
+        ({"like": 6}, "no rating reaches like=6: the highest is 5"),
+        ({"like": math.nan}, "like=nan: give a finite number"),
         ({"valid": 0.5, "test": 0.5}, "leave nothing to train on"),
         ({"test": 1000}, "leave nothing to train on"),
     ],

@@ -111,12 +111,20 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match=r"'intrests'.*'factors'.*'interests'.*'all'"):
         planted("intrests")
     for users in (1, 0, -5, 2.5):
-        with pytest.raises(ValueError, match=f"got {users}"):
+        with pytest.raises(ValueError, match=f"users={users}: give a whole number, at least 2"):
             planted("order", users=users)
-    for strength in (math.nan, math.inf):
-        with pytest.raises(ValueError, match="finite"):
-            planted("order", strength=strength)
+    with pytest.raises(ValueError, match=r"no planted world \['order'\]"):
+        planted(["order"])
     assert len(planted("all", users=2).impressions) == 110
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("strength", [-50, 50])
+@pytest.mark.parametrize("plant", PLANTS)
+def test_the_strongest_effect_is_a_number(plant, strength):
+    world = planted(plant, users=100, strength=strength)
+    assert world.truth.best_auc > 0.99
+    assert ctr(world).train.label.isfinite().all()
 
 
 @pytest.mark.parametrize("plant", PLANTS)

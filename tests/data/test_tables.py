@@ -110,6 +110,7 @@ REFUSED = {
     "text rating": (ratings(rating=["5", "good", "4", "1"]), {}, "row 101: rating is 'good'"),
     "like": (ratings(rating=[1, 0, 1, 0]), {}, "no rating reaches like=4: the highest is 1"),
     "negative time": (ratings(time=[30, 10, -1, 40]), {}, "row 102: time -1 is negative"),
+    "far time": (ratings(time=[30, 10, 1e300, 40]), {}, r"row 102: time 1e\+300 is too large"),
     "nan time": (ratings(time=[30, 10, np.nan, 40]), {}, "row 102: time is nan"),
     "text time": (ratings(time=["1", "2", "1999-01-01", "4"]), {}, r"row 102: time is .*pd\.to_datetime"),
     "no date": (ratings(time=pd.to_datetime(["2001", "2002", None, "2003"])), {}, "row 102: time is missing"),
@@ -125,6 +126,21 @@ REFUSED = {
     "user lost": (ratings(), {"users": pd.DataFrame({"user": [7, 8]})}, "row 103: user 9 is not in users"),
     "item lost": (ratings(), {"items": pd.DataFrame({"item": [1, 2]})}, "row 103: item 3 is not in items"),
     "no item": (ratings(), {"items": pd.DataFrame({"title": ["a"]})}, "items has no column 'item'"),
+    "text like": (ratings(), {"like": "4"}, "like='4': give a finite number"),
+    "nan like": (ratings(), {"like": np.nan}, "like=nan: give a finite number"),
+    "one end": (ratings(), {"scale": 5}, r"scale=5: give the lowest and the highest"),
+    "no scale": (ratings(), {"scale": None}, "scale=None: give the lowest and the highest"),
+    "scale turned": (ratings(), {"scale": (5, 0)}, r"scale=\(5, 0\): give the lowest and the highest"),
+    "tables in a cell": (
+        ratings(),
+        {"items": pd.DataFrame({"item": [1, 2, 3], "genres": [(), [{"id": 1, "name": "war"}], None]})},
+        r"items, row 1: genres is \[\{'id': 1.*a value is text, a number or a tuple of these",
+    ),
+    "a table in a cell": (
+        ratings(),
+        {"users": pd.DataFrame({"user": [7, 8, 9], "home": [{"city": "x"}, None, {}]})},
+        r"users, row 0 \(and 1 more\): home is \{'city': 'x'\}",
+    ),
     "kinds": (ratings(), {"users": pd.DataFrame({"user": ["7", "8", "9"]})}, "never match: make both text"),
 }
 

@@ -90,3 +90,23 @@ def test_weights_of_another_precision(name, dtype):
     with torch.no_grad():
         expected = model(batch)
         torch.testing.assert_close(model.to(dtype)(batch), expected.to(dtype), atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "FeatureCNN", "RNNRecommender", "RNNFactorization", "JointRNN"])
+def test_forward_stays_on_the_device_of_its_batch(name):
+    stays_on_its_device(getattr(models, name)(SCHEMA))
+
+
+@pytest.mark.parametrize("settings", [{}, {"users": True, "features": True}])
+@pytest.mark.parametrize("name", ["PooledSequence", "DIN", "DIEN"])
+def test_histories_stay_on_the_device_of_their_batch(name, settings):
+    settings = {"features": True} if name == "PooledSequence" and settings else settings
+    stays_on_its_device(getattr(models, name)(SCHEMA, **settings))
+
+
+def stays_on_its_device(model):
+    """Tensors of "meta" have no values: a step by way of the CPU, or a question for a number, fails on them."""
+    model, batch = model.to("meta").eval(), make_batch(SCHEMA).to("meta")
+    assert model(batch).device.type == "meta"
+    if hasattr(model, "attention"):
+        assert model.attention(batch).device.type == "meta"

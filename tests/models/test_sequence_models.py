@@ -70,6 +70,22 @@ def test_shapes_of_one_of_many_and_of_no_history(model):
         assert loss.isfinite()
 
 
+@pytest.mark.parametrize("train", [False, True])
+def test_a_history_of_width_0_is_an_empty_history(model, train):
+    batch = make_batch(SCHEMA, 8)
+    none = dataclasses.replace(batch, **{name: getattr(batch, name)[:, :0] for name in HISTORY})
+    empty = dataclasses.replace(batch, **{name: torch.zeros_like(getattr(batch, name)) for name in HISTORY})
+    model.train(train)
+    with torch.no_grad():
+        torch.testing.assert_close(model(none), model(empty))
+    if hasattr(model, "attention"):
+        assert model.attention(none).shape == (8, 0)
+    if hasattr(model, "loss"):
+        generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+        torch.testing.assert_close(model.loss(none, generators[0]), model.loss(empty, generators[1]))
+        sum(model.loss(none).values()).backward()
+
+
 def test_eval_is_deterministic_and_rows_are_independent(model):
     batch = make_batch(SCHEMA, 8)
     model.eval()

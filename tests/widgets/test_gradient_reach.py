@@ -11,6 +11,7 @@ from recbyhand.layers import AUGRUCell, GRUCell, LSTMCell, RNNCell, gradient_rea
 from recbyhand.layers.reach import random_cell
 from recbyhand.widgets import GradientReach
 
+from .cases.gradient_reach import drawn
 from .harness import numbers
 
 SCALES, KEEPS = (0.5, 1.0, 1.5), (0.0, 2.0)
@@ -40,6 +41,16 @@ def test_state_gradient_equals_brute_force(kind):
     torch.testing.assert_close(state_gradient(cell, x), expected)
     with torch.no_grad():  # where trained models are looked at
         torch.testing.assert_close(state_gradient(cell, x), expected)
+
+
+def test_a_cell_is_named_once_and_a_scale_may_come_twice():
+    for make in (lambda: GradientReach(["rnn", "rnn"], length=3, dim=2), lambda: drawn("a", "a")):
+        with pytest.raises(traitlets.TraitError, match="a name stands twice among the cells"):
+            make()
+    twice = GradientReach(["rnn", "gru"], length=3, dim=2, scales=[1, 1], keeps=[2, 2]).reach
+    assert twice.shape == (2, 2, 2, 3)
+    assert (twice == twice[:, :1, :1]).all()
+    np.testing.assert_allclose(twice[1, 0, 0], gradient_reach("gru", 3, 2, 1.0, 2.0), rtol=1e-6)
 
 
 def test_random_cells_are_what_they_say():

@@ -1,0 +1,188 @@
+"""Wrong numbers are refused by name, with what to give instead: in one place, for everything public."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import recbyhand as rbh
+from recbyhand import metrics, models
+from recbyhand.arguments import number, setting, whole
+from recbyhand.layers import gradient_reach
+from recbyhand.models import FM, Recommender
+from tests.factories import make_batch, make_schema
+
+SCHEMA = make_schema()
+
+
+@pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), np.uint8(3)])
+def test_a_whole_number_however_it_is_held(value):
+    assert whole("k", value) == 3
+    assert type(whole("k", value)) is int
+
+
+@pytest.mark.parametrize("value", [2.5, 0, -1, "3", None, True, math.nan, math.inf, [3], 11])
+def test_what_is_no_whole_number_from_1_to_10(value):
+    with pytest.raises(ValueError, match=r"k=.*: give a whole number, at least 1, at most 10$"):
+        whole("k", value, most=10)
+
+
+@pytest.mark.parametrize("value", ["3", None, True, math.nan, math.inf, -0.1, 1.1])
+def test_what_is_no_number_from_0_to_1(value):
+    with pytest.raises(ValueError, match=r"share=.*: give a finite number, at least 0, at most 1$"):
+        number("share", value, 0, 1)
+    assert number("share", np.float32(1), 0, 1) == 1.0
+    with pytest.raises(ValueError, match="above 0"):
+        number("reg", 0, above=0)
+
+
+def make(name: str, **settings):
+    return getattr(models, name)(SCHEMA, **settings)
+
+
+NAMED = [name for name in models.__all__ if name not in ("Factors", "Popularity", "UserItemMean", "als")]
+NAMED.remove("Recommender")
+NUMBERS = {"int": (2.5, -1, "8", None, True, 4.0), "float": ("a", None, math.nan), "bool": ("no", 2, None)}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_setting_of_every_model_is_checked_by_its_name(name):
+    """A setting without an annotation would slip through: this test reads them off the signature."""
+    parameters = list(inspect.signature(getattr(models, name).__init__).parameters.values())[2:]
+    assert parameters
+    for parameter in parameters:
+        kind = parameter.annotation
+        several = (0,), (2.5,), (-1,), 32, "ab", None
+        for wrong in NUMBERS.get(
+            kind, several if kind.endswith(("Sequence[int]", "tuple[int, ...]")) else ()
+        ):
+            with pytest.raises(ValueError, match=rf"^{parameter.name}(\[0\])?=.*: give "):
+                make(name, **{parameter.name: wrong})
+        assert kind in (*NUMBERS, "str", "int | None", "Sequence[Sequence[str]] | None") or "[int" in kind, (
+            kind
+        )
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_model_takes_dim_and_numbers_of_numpy(name):
+    model = make(name, dim=np.int64(4))
+    assert model(make_batch(SCHEMA)).shape == (8,)
+    assert type(model.settings["dim"]) is int or name == "Poly2"
+
+
+def test_settings_of_your_own_model():
+    class Mine(Recommender):
+        def __init__(self, schema, *, heads: int = 2, skip: int = 0, hidden: tuple[int, ...] = (8,), scale=1):
+            super().__init__()
+
+    assert Mine(SCHEMA, hidden=[4, np.int64(2)], scale=0.5).settings == {
+        "heads": 2,
+        "skip": 0,
+        "hidden": (4, 2),
+        "scale": 0.5,  # without an annotation anything goes
+    }
+    for wrong in ({"heads": 0}, {"skip": -1}, {"hidden": (0,)}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*give a whole number"):
+            Mine(SCHEMA, **wrong)
+    parameter = inspect.Parameter("size", inspect.Parameter.KEYWORD_ONLY, annotation=int)
+    with pytest.raises(ValueError, match="size=0: give a whole number, at least 1"):
+        setting(parameter, 0)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return rbh.data.ctr(rbh.data.planted("crosses", users=8), history=5)
+
+
+WHOLE = (2.5, 0, -1, "a", None, True)
+SEEDS = ("a", 1.5, -1, None)
+
+
+def fit(task, **settings):
+    return rbh.fit(FM(task.schema, dim=2), task, **settings)
+
+
+def planted(task, **settings):
+    return rbh.data.planted("order", **{"users": 3, **settings})
+
+
+def ctr(task, **settings):
+    return rbh.data.ctr(task.dataset, **settings)
+
+
+def recommend(task, k):
+    return rbh.recommend(FM(task.schema, dim=2), task, 1, k=k)
+
+
+def ranking(task, **settings):
+    return rbh.evaluate_ranking(FM(task.schema, dim=2), task, **settings)
+
+
+def predict(task, batch_size):
+    return rbh.predict(FM(task.schema, dim=2), task.test, batch_size)
+
+
+def ndcg(task, k):
+    return metrics.ndcg_at_k(torch.eye(4) > 0, torch.rand(4, 4), k)
+
+
+def hit_rate(task, k):
+    return metrics.hit_rate_at_k(torch.eye(4) > 0, torch.rand(4, 4), k)
+
+
+def als(task, **settings):
+    return models.als(*task.interactions(), **settings)
+
+
+def reach(task, **settings):
+    return gradient_reach(**{"cell": "gru", "length": 3, "dim": 2, "scale": 1.0, **settings})
+
+
+def pair(task, level):
+    return metrics.paired_difference("auc", [0, 1, 1], [1, 2, 3], [3, 2, 1], level=level)
+
+
+CASES = [
+    (fit, "epochs", WHOLE),
+    (fit, "batch_size", WHOLE),
+    (fit, "patience", (2.5, 0, -1, "a", True)),
+    (fit, "lr", (-1, "a", None, math.nan, math.inf)),
+    (fit, "weight_decay", (-1, "a", None, math.nan)),
+    (fit, "seed", SEEDS),
+    (lambda task, seed: rbh.seed(seed), "seed", (*SEEDS, 2**32)),
+    (planted, "users", (2.5, 1, 0, -1, "a", True)),
+    (planted, "seed", SEEDS),
+    (planted, "strength", ("a", math.nan, math.inf, 51, -51, True)),
+    (ctr, "history", (*WHOLE, math.nan, math.inf)),
+    (ctr, "valid", ("a", math.nan, -0.1, True)),
+    (ctr, "test", ("a", math.inf, -0.1, True)),
+    (ctr, "seed", SEEDS),
+    (recommend, "k", WHOLE),
+    (ranking, "k", WHOLE),
+    (ranking, "users", (2.5, 0, -1, "a", True)),
+    (ranking, "seed", SEEDS),
+    (predict, "batch_size", WHOLE),
+    (ndcg, "k", WHOLE),
+    (hit_rate, "k", WHOLE),
+    (als, "dim", WHOLE),
+    (als, "sweeps", (2.5, -1, "a", None)),
+    (als, "reg", (0, -1, "a", math.nan)),
+    (reach, "dim", WHOLE),
+    (reach, "length", WHOLE),
+    (pair, "level", (-0.5, 2, "a", None)),
+]
+
+
+@pytest.mark.parametrize(("call", "name", "wrong"), CASES, ids=lambda v: getattr(v, "__name__", str(v)[:20]))
+def test_every_number_is_refused_with_its_name(task, call, name, wrong):
+    for value in wrong:
+        with pytest.raises(ValueError, match=rf"^{name}=.*: give a (whole|finite) number"):
+            call(task, **{name: value})
+
+
+def test_numbers_of_numpy_will_do(task):
+    rbh.seed(np.int64(3))
+    assert len(fit(task, epochs=np.int64(1), seed=np.int64(0))) == 1
+    assert len(recommend(task, k=np.int64(2))) == 2
