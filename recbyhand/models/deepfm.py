@@ -18,7 +18,8 @@ class DeepFM(Recommender):
 
     The vectors are shared by both parts. `merge="sum"` adds the two logits, as in the paper; `merge="concat"`
     lets a linear layer weigh the vector form of the pair sum beside a d-vector of the network:
-    $w_0 + \sum_i w_i x_i + a \cdot [f_{BI}, \mathrm{MLP}(v)]$. The first is the second with a = 1 on f_BI.
+    $w_0 + \sum_i w_i x_i + a \cdot [f_{BI}, \mathrm{MLP}(v)]$. The first is the second with a = 1 on f_BI. (The paper
+    has no w_0: its network's last bias says the base rate.)
 
     Source: Guo et al. 2017, DeepFM, arXiv:1703.04247.
     """

@@ -18,7 +18,8 @@ class FNN(Recommender):
           z = [w_0;\ w_1, \mathbf v_1;\ \dots;\ w_F, \mathbf v_F]$$
 
     `FNN.from_fm(fm)` takes weight and vector of every field, and w_0, from a trained FM; then everything is
-    trained further, those included. `frozen=True` trains the network alone, for comparison.
+    trained further, those included. `frozen=True` trains the network alone, for comparison. The paper's hidden
+    layers are tanh (`activation="tanh"`).
 
     Source: Zhang, Du and Wang 2016, Deep learning over multi-field categorical data, arXiv:1601.02376.
     """
