@@ -1,10 +1,6 @@
-"""Chapter 3, AFM: the source's attention fails what ours holds; its reason for Wide & Deep has passed."""
+"""Chapter 3, AFM: the source's attention fails what ours holds."""
 
 from __future__ import annotations
-
-import json
-import re
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +9,6 @@ from recbyhand.layers import FMInteraction, PairwiseInteraction
 from recbyhand.models import AFM
 from tests.factories import make_batch, make_schema
 
-ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = make_schema()
 
 
@@ -99,16 +94,3 @@ def test_c31_what_is_pooled_first_cannot_be_weighed():
 def test_c32_there_is_a_weight_of_every_pair_to_read_out():
     assert one_weight_per_pair(made(AFM))
     assert not one_weight_per_pair(made(Listing))
-
-
-def says_the_api_is_gone(text: str) -> bool:
-    """Every sentence on TensorFlow's ready-made API speaks of the past."""
-    sentences = [s for s in re.split(r"(?<=[.!?])\s", text) if re.search(r"TensorFlow|tf\.estimator", s)]
-    return bool(sentences) and all(re.search(r"\b(was|had|removed)\b", s) for s in sentences)
-
-
-def test_c29_a_ready_api_is_a_reason_of_the_past():
-    lesson = json.loads((ROOT / "chapters/03_fm/afm.ipynb").read_text(encoding="utf8"))
-    text = " ".join("".join(c["source"]) for c in lesson["cells"] if c["cell_type"] == "markdown")
-    assert says_the_api_is_gone(re.sub(r"\s+", " ", text))
-    assert not says_the_api_is_gone("Wide & Deep is the best known, for TensorFlow has a ready API for it.")
