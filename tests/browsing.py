@@ -48,11 +48,18 @@ def axe_source() -> str:
     return Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
-def axe_violations(tab) -> list[str]:
+CONTRAST = {
+    "runOnly": ["color-contrast"]
+}  # the one rule that depends on the theme, and the one that takes long
+BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
+
+
+def axe_violations(tab, rules: dict | None = None) -> list[str]:
     """What axe-core finds wrong with the page: rule, help text, first places."""
     tab.evaluate(axe_source())
     found = tab.evaluate(
-        "axe.run({resultTypes: ['violations'], preload: false}).then(result => result.violations)"
+        "rules => axe.run({resultTypes: ['violations'], preload: false, ...rules}).then(r => r.violations)",
+        rules or {},
     )
     return [
         f"{v['id']} ({v['help']}), {len(v['nodes'])} places: "
