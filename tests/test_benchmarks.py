@@ -41,6 +41,7 @@ def test_what_a_lesson_reads_is_recorded():
 OTHER_NAMES = {"MLP": "FeatureMLP", "network": "FeatureMLP"}
 CHOSEN = {  # lesson: files of the search, the data set of each `chosen = {...}` in turn
     "02_cnn_rnn/convolution": (("convolution", "crosses"), ("crosses", "100k")),
+    "02_cnn_rnn/two_losses": (("two_losses",), ("drift",)),
     "02_cnn_rnn/user_state": (("user_state",), (None,)),
     "03_fm/crosses": (("crosses",), ("crosses", "100k")),
     "03_fm/wide_and_deep": (("fm_family",), ("crosses", "100k")),
@@ -52,7 +53,8 @@ CHOSEN = {  # lesson: files of the search, the data set of each `chosen = {...}`
 def test_a_lesson_uses_the_settings_that_won(lesson):
     files, data_sets = CHOSEN[lesson]
     won = pd.concat(pd.read_csv(RESULTS / f"{file}.csv") for file in files).query("chosen and seed == 0")
-    won = won.rename(columns={"activation": "model"}).set_index(["data", "model"])[["lr", "weight_decay"]]
+    won = won.rename(columns={"activation": "model", "alpha": "model"}).set_index(["data", "model"])
+    won = won[["lr", "weight_decay"]]
     trees = [ast.parse(code) for code in code_of(lesson) if "\nchosen = {" in f"\n{code}"]
     given = [
         ast.literal_eval(node.value)
