@@ -1155,7 +1155,7 @@ quiz(
             ("the first genre's row", False, "Both count alike; their order says nothing."),
         ),
         question(
-            "On warm rows, a model with ids gains nothing from year and genres. The likely reason?",
+            "In another service, a model with ids gains nothing from year and genres on warm rows. A likely reason?",
             (
                 "Year and genres have nothing to do with taste",
                 False,
