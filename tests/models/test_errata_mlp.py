@@ -7,6 +7,7 @@ from torch import nn
 
 from recbyhand.layers import Dropout, id_embedding
 from recbyhand.models import ConcatMLP, FeatureMLP, MatrixFactorization, als
+from recbyhand.training import _loss_function
 from tests.factories import make_batch, make_schema
 
 SCHEMA = make_schema()
@@ -103,14 +104,34 @@ def test_c06_a_logit_may_leave_the_unit_interval():
     fails(check, lambda batch: torch.sigmoid(ConcatMLP(SCHEMA)(batch)))
 
 
-def test_c07_a_sure_and_wrong_prediction_is_corrected():
-    def check(loss):
-        logit = torch.tensor([20.0], requires_grad=True)
-        loss(logit, torch.zeros(1)).backward()
-        assert logit.grad.item() > 0.99
+class Sure(nn.Module):
+    """One logit for every row; `fit` chooses the loss."""
 
-    check(F.binary_cross_entropy_with_logits)
-    fails(check, lambda logit, y: F.binary_cross_entropy(torch.sigmoid(logit), y))
+    def __init__(self):
+        super().__init__()
+        self.logit = nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, batch):
+        return self.logit.expand(len(batch))
+
+
+class SureOfAProbability(Sure):
+    """C07: the loss is computed from the probability."""
+
+    def loss(self, batch):
+        return {"loss": F.binary_cross_entropy(torch.sigmoid(self(batch)), batch.label)}
+
+
+def test_c07_a_sure_and_wrong_prediction_is_corrected():
+    def check(model):
+        batch = make_batch(SCHEMA)
+        batch.label = torch.zeros_like(batch.label)
+        terms, _ = _loss_function(model, torch.Generator())(batch)  # what fit minimises
+        sum(terms.values()).backward()
+        assert model.logit.grad.item() > 0.99
+
+    check(Sure())
+    fails(check, SureOfAProbability())
 
 
 def test_c08_a_look_up_does_not_change_the_table():
