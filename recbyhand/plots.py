@@ -27,6 +27,9 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#c2649a", "#b07d00", "#3a8fc4")
 _LINES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (6, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P")
 _LARGEST = 400_000  # characters of SVG in a page; a figure beyond that becomes a PNG
+_READABLE = (
+    9  # CSS pixels: on a narrow page a figure shrinks until its smallest text has this size, no further
+)
 
 
 def style() -> None:
@@ -75,9 +78,9 @@ class Picture:
 
     def _repr_html_(self) -> str:
         below = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
-        return (
-            f'<figure class="rbh-figure" style="margin:.6rem 0;max-width:100%">{self.markup}{below}</figure>'
-        )
+        # On a narrow page the drawing scrolls in its own box, and the caption stays.
+        drawing = f'<div style="overflow-x:auto">{self.markup}</div>'
+        return f'<figure class="rbh-figure" style="margin:.6rem 0;max-width:100%">{drawing}{below}</figure>'
 
 
 def display(figure: Figure, *, alt: str, caption: str = "", png: bool = False) -> Picture:
@@ -107,10 +110,11 @@ def curves(
     caption: str = "",
 ) -> Picture:
     """Training curves: columns `y` of one log of `fit`, or one column of several logs {name: log}."""
-    figure, axes = _axes()
     columns = [y] if isinstance(y, str) else list(y)
     logs = log if isinstance(log, Mapping) else {"": log}
     lines = [(name, column, table) for name, table in logs.items() for column in columns]
+    several = len(lines) > 1 or ceiling is not None
+    figure, axes = _axes(height=3 + 0.1 * (len(lines) + 1) * several)
     for i, (name, column, table) in enumerate(lines):
         steps = table[x] if x in table else np.arange(1, len(table) + 1)
         label = " ".join(filter(None, [name, column if len(columns) > 1 or not name else ""]))
@@ -118,8 +122,9 @@ def curves(
     axes.set(xlabel=x, ylabel=ylabel or (columns[0] if len(columns) == 1 else ""))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _ceiling(axes.axhline, ceiling)
-    if len(lines) > 1 or ceiling is not None:
-        axes.legend()
+    if several:  # above the axes, where no line can pass through it
+        longest = max(len(text) for text in axes.get_legend_handles_labels()[1])
+        figure.legend(loc="outside upper center", ncols=2 if longest < 24 else 1)
     return display(figure, alt=alt, caption=caption)
 
 
@@ -174,7 +179,7 @@ def heatmap(
     if values.ndim != 2:
         raise ValueError(f"heatmap draws a matrix, but this has shape {values.shape}")
     tall, wide = values.shape
-    figure, axes = _axes(width=min(1.8 + 0.5 * wide, 6.4), height=min(1.2 + 0.36 * tall, 6))
+    figure, axes = _axes(width=min(1.8 + 0.44 * wide, 5.4), height=min(1.2 + 0.36 * tall, 6))
     mesh = axes.imshow(np.ma.masked_invalid(values), vmin=low, vmax=high, interpolation="none", aspect="auto")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.grid(False)
@@ -186,11 +191,14 @@ def heatmap(
             axis.set_ticks(np.arange(len(labels)), labels)
     if columns is not None and max(map(len, map(str, columns)), default=0) > 4:
         axes.tick_params(axis="x", rotation=40)
+    elif columns is not None and wide > 12:  # short labels, such as numbers: every second, or fewer
+        step = -(-wide // 12)
+        axes.set_xticks(np.arange(0, wide, step), list(columns)[::step])
     if numbers if numbers is not None else values.size <= 100:
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
                 ink = _readable_on(mesh.cmap(mesh.norm(value)))
-                axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=9)
+                axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=10)
     else:
         figure.colorbar(mesh, ax=axes).outline.set_visible(False)
     return display(figure, alt=alt, caption=caption)
@@ -229,9 +237,21 @@ def diagram(
         raise KeyError(f"no box has the text {sorted(unknown)[0]!r}; there are {', '.join(map(repr, boxes))}")
     columns, rows = zip(*boxes.values(), strict=True)
     wide, tall = max(columns) - min(columns), max(rows) - min(rows)
-    figure, axes = _axes(width=1.7 + 1.55 * wide, height=0.6 + 0.8 * tall)
-    axes.set_axis_off()
-    axes.set(xlim=(min(columns) - 0.5, max(columns) + 0.5), ylim=(min(rows) - 0.35, max(rows) + 0.35))
+    # Inches of a column: airy, but no wider than a telephone can show, unless the boxes of a row need the room.
+    half = {text: 0.07 + _inches(text) / 2 for text in boxes}
+    sides = [
+        (a, b, boxes[b][0] - boxes[a][0])
+        for a in boxes
+        for b in boxes
+        if abs(boxes[a][1] - boxes[b][1]) < 0.5
+    ]
+    needed = max(((half[a] + half[b] + 0.28) / apart for a, b, apart in sides if apart > 0), default=0)
+    column = max(needed, min(1.55, 4.9 / (wide + 1)))
+    left = min(x - half[text] / column for text, (x, _) in boxes.items()) - 0.03
+    right = max(x + half[text] / column for text, (x, _) in boxes.items()) + 0.03
+    figure, axes = _axes(width=column * (right - left), height=0.6 + 0.8 * tall)
+    axes.set_frame_on(False)  # not set_axis_off: the picture is as large as the axes
+    axes.set(xlim=(left, right), ylim=(min(rows) - 0.35, max(rows) + 0.35), xticks=[], yticks=[])
     drawn = {}
     for text, place in boxes.items():
         colour, width = (PALETTE[0], 2) if text in learned else (INK, 1)
@@ -242,6 +262,13 @@ def diagram(
         look = {"arrowstyle": "-|>", "color": INK, "shrinkA": 1, "shrinkB": 1, "linewidth": 1.2}
         axes.annotate("", xy=boxes[end], xytext=boxes[start], arrowprops=look | ends)
     return display(figure, alt=alt, caption=caption)
+
+
+def _inches(text: str, size: float = 10) -> float:
+    """How wide the longest line of a text is."""
+    from matplotlib.textpath import TextPath
+
+    return max(TextPath((0, 0), line or " ", size=size).get_extents().width for line in text.split("\n")) / 72
 
 
 def _roc(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -309,7 +336,14 @@ def _svg(figure: Figure, alt: str) -> str:
     svg = re.sub(r"(url\(#|href=\"#)", rf"\1{prefix}", svg)
     width = float(re.search(r'width="([\d.]+)pt"', svg)[1]) * 4 / 3
     label = html.escape(alt, quote=True)
-    look = f'role="img" aria-label="{label}" style="width:{width:.0f}px;max-width:100%;height:auto" '
+    smallest = min(
+        (float(size) * 4 / 3 for size in re.findall(r"<text[^>]*font: ([\d.]+)px", svg)), default=14
+    )
+    least = min(width, width * _READABLE / smallest)
+    look = (
+        f'role="img" aria-label="{label}" '
+        f'style="display:block;margin:auto;width:{width:.0f}px;max-width:100%;min-width:{least:.0f}px;height:auto" '
+    )
     head, body = svg.split(">", 1)
     head = re.sub(r'(width|height)="[\d.]+pt" ?', "", head).replace("<svg ", f"<svg {look}", 1)
     return re.sub(r"\s*\n\s*", "\n", f"{head}>{body}").strip()

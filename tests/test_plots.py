@@ -179,7 +179,28 @@ def test_in_a_page(browser, theme):
              }).map(text => text.textContent); })"""
     )
     assert cut == []
+    # Shrunk to the page's width, each figure can still be read.
+    smallest = tab.evaluate(
+        """Math.min(...[...document.querySelectorAll("svg text")].filter(text => !text.children.length).map(text => {
+             const {a, b} = text.getScreenCTM();
+             return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b); }))"""
+    )
+    assert smallest >= 0.99 * plots._READABLE
+    # A legend is above the axes, where no line passes through it.
+    first = tab.locator("svg").first
+    ticks = [box.bounding_box()["y"] for box in first.locator("text", has_text=re.compile(r"^0\.\d+$")).all()]
+    assert first.locator("text", has_text="best possible").bounding_box()["y"] < min(ticks)
     tab.close()
+
+
+def test_diagram_leaves_room_for_arrows_and_fits_a_telephone():
+    chain = {f"film {t}": (1.3 * t, 0) for t in range(6)}
+    arrows = list(zip(list(chain)[:-1], list(chain)[1:]))
+    markup = plots.diagram(chain, arrows, alt="a chain of six films").markup
+    assert int(re.search(r"min-width:(\d+)px", markup)[1]) <= 342
+    two = {"a long name of a box": (0, 0), "another long name of a box": (0.5, 0)}
+    markup = plots.diagram(two, [tuple(two)], alt="two boxes side by side").markup
+    assert int(re.search(r"width:(\d+)px", markup)[1]) > 96 * sum(map(plots._inches, two)) + 0.28 * 96
 
 
 BOXES = {"one-hot user": (0, 0), "user vector": (0, 1), "a < b & c": (0.5, 2)}
