@@ -230,14 +230,14 @@ def _copy(folder: Path, text: str) -> Path:
     for table, columns in (("source_map", "id,lesson,anchor,note"), ("errata", "id,lesson,anchor,test")):
         (folder / "book" / f"{table}.csv").write_text(columns + "\n")
     for page in (folder / "book").glob("*.md"):
-        if page.stem not in {"index", "notation"}:
+        if page.stem != "notation":
             page.unlink()
-    for page in ("glossary", "teaching"):  # named on the front page; ours point at other lessons
+    for page in ("index", "glossary"):  # ours point at other lessons
         (folder / "book" / f"{page}.md").write_text(f"# {page}\n")
     lesson = folder / "chapters" / "01_x" / "lesson.ipynb"
     lesson.parent.mkdir(parents=True)
     lesson.write_text(text, encoding="utf8")
-    files = ["book/notation", "book/glossary", "book/teaching", "chapters/01_x/lesson"]
+    files = ["book/notation", "book/glossary", "chapters/01_x/lesson"]
     toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": file} for file in files]}
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc))
     return folder

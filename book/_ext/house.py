@@ -150,11 +150,11 @@ class Made(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for name in self.files:
             self.env.note_dependency(str(BOOK / name))
-        holder = nodes.container()
+        holder = nodes.container(classes=["made"])
         self.state.nested_parse(
             StringList(self.text(), self.get_source_info()[0]), self.content_offset, holder
         )
-        return holder.children
+        return [holder]
 
     def text(self) -> list[str]:
         raise NotImplementedError
@@ -193,10 +193,10 @@ class SourceMap(Made):
         lines = [f"{len(covered)} of {len(items)} items are covered so far.", ""]
         for section in dict.fromkeys(item["section"] for item in items):
             inside = [item for item in items if item["section"] == section]
-            lines += [f"**{section}**", "", "| Id | Kind | Item | Here |", "|---|---|---|---|"]
+            lines += [f"**{section}**", "", "| Id | Item | Here |", "|---|---|---|"]
             for item in inside:
                 here = "; ".join(_link(row) + _note(row) for row in places.get(item["id"], ())) or "not yet"
-                lines.append(f"| {item['id']} | {item['kind']} | {_cell(item['item'])} | {here} |")
+                lines.append(f"| {item['id']} | *{item['kind']}*: {_cell(item['item'])} | {here} |")
             lines.append("")
         return lines
 
@@ -211,10 +211,11 @@ class Errata(Made):
         if not taught:
             return ["None is taught yet."]
         faults = {row["id"]: row["fault"] for row in rows("faults.csv")}
-        lines = ["| Id | The text says or does | Taught in | Guarded by |", "|---|---|---|---|"]
+        lines = ["| Id | The text says or does | Taught in, guarded by |", "|---|---|---|"]
         for row in taught:
-            fault = re.sub(r"([*_\[\]<$])", r"\\\1", _cell(faults.get(row["id"], "")))
-            lines.append(f"| {row['id']} | {fault} | {_link(row)} | `{_cell(row['test'])}` |")
+            parts = _cell(faults.get(row["id"], "")).split("`")  # inside `code` a backslash would be seen
+            parts[::2] = [re.sub(r"([*_\[\]<$])", r"\\\1", part) for part in parts[::2]]
+            lines.append(f"| {row['id']} | {'`'.join(parts)} | {_link(row)}, `{_cell(row['test'])}` |")
         return lines
 
 
@@ -238,6 +239,20 @@ class CoursePlan(Made):
             link = f"[{_cell(title)}](/{path.relative_to(lessons.ROOT).as_posix()})"
             lines.append(f"| {link}. {_cell(question)} | {counts[0]} | {counts[1]} |")
         return [*lines, f"| All lessons | {total[0]} | {total[1]} |"]
+
+
+class Living(SphinxDirective):
+    """A figure that moves, on a page that is no notebook: its content makes the widget, with `rbh` at hand."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        import recbyhand as rbh
+
+        for path in (lessons.ROOT / "recbyhand" / "widgets").iterdir():
+            self.env.note_dependency(str(path))
+        widget = eval("\n".join(self.content), {"rbh": rbh})
+        return [nodes.raw("", widget.html(), format="html")]
 
 
 # --- light pages -------------------------------------------------------------------------------------------------
@@ -351,8 +366,16 @@ def _configure(app, config) -> None:
     config.house_commit = commit() if config.house_repository else ""
 
 
+# A folded cell: its two titles, and a label that would be read in their place.
+FOLDED = re.compile(
+    r"""(<div class="cell[^>]*>\s*<details[^>]*>\s*<summary) aria-label="[^"]*"(>\s*<p[^>]*>)([^<]*)"""
+    r"""(</p>\s*<p[^>]*>)([^<]*)"""
+)
+
+
 def _mend(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
+        context["body"] = FOLDED.sub(_titled, context["body"])
         body = re.sub(r' role="(?:doc-biblioentry|list)"(?= class="citation|>|\s)', "", context["body"])
         # A header cell without text, as pandas writes it in the corner, is announced as an unnamed column.
         context["body"] = re.sub(r"<th([^>]*)>(?:&nbsp;|\s)*</th>", r"<td\1></td>", body)
@@ -362,6 +385,11 @@ def _mend(app, pagename, templatename, context, doctree) -> None:
         )
     for kind in ("css_files", "script_files"):
         context[kind] = [f for f in context[kind] if "thebe" not in str(getattr(f, "filename", f))]
+
+
+def _titled(found: re.Match) -> str:
+    what = "solution" if "tag_solution" in found[1] else "code"
+    return f"{found[1]}{found[2]}Show the {what}{found[4]}Hide the {what}"
 
 
 def _silence(app) -> None:
@@ -382,6 +410,7 @@ def setup(app):
     )
     app.add_directive("source-map", SourceMap)
     app.add_directive("errata-table", Errata)
+    app.add_directive("living", Living)
     app.add_directive("course-plan", CoursePlan)
     app.connect("config-inited", _configure, priority=900)
     app.connect("builder-inited", _silence, priority=0)

@@ -1,9 +1,17 @@
-// What scrolls sideways must be reachable by keyboard.
+// What scrolls sideways must be reachable by keyboard, and fades out at the side where it goes on (book.css).
+const BOXES = ".formula, pre, .cell_output .output, .cell_output [style*=overflow-x], .pst-scrollable-table-container";
+const fade = (box) => {
+  box.classList.toggle("goes-on", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  box.classList.toggle("came-from", box.scrollLeft > 1);
+};
 const reach = () => {
-  for (const box of document.querySelectorAll(".formula, pre, .cell_output .output, .pst-scrollable-table-container")) {
+  for (const box of document.querySelectorAll(BOXES)) {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
+    fade(box);
   }
 };
+addEventListener("scroll", (event) => event.target.matches?.(BOXES) && fade(event.target), true);
+addEventListener("toggle", reach, true); // a folded cell was opened
 addEventListener("load", reach);
 addEventListener("resize", reach);

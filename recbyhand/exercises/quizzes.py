@@ -27,7 +27,9 @@ def question(text: str, *options: tuple[str, bool, str]) -> Question:
     if any(not feedback.strip() for *_, feedback in options):
         raise ValueError(f"question {text!r}: every option needs its own feedback")
     # Authors write the right option first; readers must not find it there. The same order each time.
-    return Question(text, tuple(sorted(options, key=lambda option: zlib.crc32(f"{text} {option[0]}".encode()))))
+    return Question(
+        text, tuple(sorted(options, key=lambda option: zlib.crc32(f"{text} {option[0]}".encode())))
+    )
 
 
 def quiz(name: str, questions: list[Question]) -> None:
@@ -46,13 +48,15 @@ def show_quiz(name: str) -> Quiz | Note:
 _STYLE = """<style>
 .rbh-quiz fieldset{border:1px solid #8888;border-radius:.4rem;margin:.8rem 0;padding:.4rem .9rem .6rem;
   min-width:0}
-.rbh-quiz legend{font-size:1em;font-weight:600;padding:0 .3rem;margin:0;width:auto;float:none;border:0;
+.rbh-quiz legend{font-size:1em;font-weight:600;padding:.3rem;margin:0;width:100%;float:left;border:0;
   color:inherit}
-.rbh-quiz label{display:block;padding:.3rem;margin:0;cursor:pointer;border-radius:.3rem;font-weight:400}
+.rbh-quiz label{display:flex;align-items:baseline;clear:both;padding:.3rem;margin:0;cursor:pointer;
+  border-radius:.3rem;font-weight:400}
 .rbh-quiz label:hover{background:#8882}
 .rbh-quiz label:focus-within{outline:2px solid currentColor;outline-offset:1px}
-.rbh-quiz input{margin:0 .5rem 0 0;accent-color:#3b78c4}
-.rbh-quiz output{display:block;min-height:1.5em;padding:.1rem .3rem}
+.rbh-quiz input{flex:none;margin:0 .5rem 0 0;accent-color:#3b78c4}
+.rbh-quiz output{display:block;padding:.1rem .3rem}
+.rbh-quiz output:empty{padding:0}
 .rbh-quiz output:not(:empty){border-left:.3rem solid #d0602a;padding-left:.7rem}
 .rbh-quiz output.right{border-color:#0a8f6a}
 .rbh-quiz code{color:inherit;background:#8882;padding:0 .2em;border:0}
@@ -92,7 +96,7 @@ class Quiz:
             parts.append(f"<fieldset><legend>{number}. {prose(asked.text)}</legend>")
             for i, (text, right, feedback) in enumerate(asked.options):
                 button = f'<input type="radio" name="{root}-{number}" value="{i}">'
-                parts.append(f'<label data-right="{int(right)}">{button}{prose(text)}</label>')
+                parts.append(f'<label data-right="{int(right)}">{button}<span>{prose(text)}</span></label>')
                 parts.append(f"<span hidden>{prose(feedback)}</span>")
             parts.append('<output aria-live="polite"></output></fieldset>')
         return "".join(parts) + "</div>" + _SCRIPT % root

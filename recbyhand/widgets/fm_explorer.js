@@ -41,10 +41,10 @@ const LAYOUT = `
 .triangle th[scope=row] { padding-right: 8px; }
 .triangle thead th, .triangle th { max-width: 100px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .sums { width: auto; margin-top: 16px; }
-.sums th[scope=row] { padding-right: 12px; min-width: 92px; }
-.sums td { min-width: 62px; }
+.sums th[scope=row] { padding-right: 4px; min-width: 92px; }
+.sums td { min-width: 52px; }
 .sums tr.result > * { color: var(--ink); font-weight: 600; }
-.sums td:last-child { border-left: 1px solid var(--line); }
+.sums td:last-child { border-left: 8px solid transparent; }
 tbody .matrix tr, .matrix tbody tr, .triangle tbody tr { border-top: 0; }`;
 
 export default widget("FM explorer", (ui, model) => {

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import axe_violations
+from browsing import BUT_CONTRAST, CONTRAST, axe_violations
 
 from .paths import ROOT, SITE
 
@@ -72,6 +72,14 @@ NO_TEXT = """() => [...document.querySelectorAll('main img, main svg[role=img]')
         : !(i.getAttribute('aria-label') || i.getAttribute('aria-labelledby') || i.querySelector('title')))
     .map(i => i.outerHTML.slice(0, 160))"""
 
+SMALL = """() => [...document.querySelectorAll('.rbh-figure svg text')].filter(t => !t.children.length)
+    .map(t => [parseFloat(getComputedStyle(t).fontSize), t.getScreenCTM(), t.textContent])
+    .map(([px, m, text]) => [px * Math.hypot(m.a, m.b), text])
+    .filter(([px]) => px < 8.9)"""
+NO_HINT = """() => [...document.querySelectorAll('main :is(pre, .formula, .cell_output [style*=overflow-x])')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1 && !e.classList.contains('goes-on'))
+    .map(e => e.outerHTML.slice(0, 160))"""
+
 
 @pytest.mark.parametrize("page", _pages())
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -84,13 +92,15 @@ def test_page(browser, served, page, theme):
         assert visit.tab.evaluate(NO_TEXT) == [], "images without alternative text"
         assert visit.tab.evaluate("document.documentElement.lang") == "en"
         assert visit.tab.locator("meta[name=description]").get_attribute("content")
-        assert axe_violations(visit.tab) == []
+        assert axe_violations(visit.tab, CONTRAST if theme == "dark" else None) == []
         visit.tab.set_viewport_size({"width": 390, "height": 844})
         visit.tab.wait_for_timeout(200)
         assert visit.tab.evaluate(WIDER) == []
+        assert visit.tab.evaluate(SMALL) == [], "a figure's text is too small to read"
+        assert visit.tab.evaluate(NO_HINT) == [], "nothing shows that more can be scrolled to"
         # Colours were looked at above; what else a narrow page changes is the same in the dark.
         if theme == "light":
-            assert axe_violations(visit.tab) == []
+            assert axe_violations(visit.tab, BUT_CONTRAST) == []
         assert not visit.errors
 
 
@@ -108,6 +118,20 @@ def test_every_page_names_its_icon(site):
         icon = re.search(r'<link rel="icon" href="([^"]+)"', path.read_text(encoding="utf8"))
         assert icon, path.relative_to(site)
         assert (path.parent / icon[1]).is_file()
+
+
+def test_folded_cells_say_what_they_hold(site):
+    page = (site / "chapters" / "00_start" / "how_to_use.html").read_text(encoding="utf8")
+    assert page.count("Show the solution") == page.count("cell tag_solution") > 0
+    assert page.count("Show the code") == page.count("tag_hide-input") > 0
+    assert "Toggle hidden" not in page
+
+
+def test_landing_page_moves_and_leads_on(browser, served):
+    with Visit(browser, served + "book/index.html", "light") as visit:
+        visit.tab.wait_for_selector(".rbh-widget[data-ready]")
+        first = visit.tab.get_by_role("link", name="Start with the first lesson")
+        assert first.bounding_box()["y"] < 900, "seen without scrolling"
 
 
 def test_search_finds_a_lesson(browser, served):
