@@ -564,6 +564,8 @@ class Comparison:
 
     def caption(self) -> str:
         """What the table shows, in one paragraph."""
+        alike = "auc" in self.table and self.table["auc"].isna().all()
+        nothing = " There is no AUC (nan) where all labels are alike." if alike else ""
         unit = "rankings" if "@" in self.metric else "rows"
         best = (
             f"{self.best} is best, outside the noise." if self.best else "No model is best outside the noise."
@@ -571,7 +573,7 @@ class Comparison:
         return (
             f"{self.rows:,} {unit} of {self.users:,} users. ± is one standard error. The difference in "
             f"{_name(self.metric)} from {self.baseline} is taken on the same {unit}, with its 95 % interval; "
-            f"both take whole users as units. {best}"
+            f"both take whole users as units. {best}" + nothing
         )
 
     def _cells(self) -> pd.DataFrame:

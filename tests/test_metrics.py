@@ -472,12 +472,22 @@ def test_rankings_are_compared_in_pairs(metric):
     assert comparison.table.loc["noisy", f"{metric}_se"] == alone[f"{metric}_se"]
 
 
+def test_labels_all_alike_are_said_to_be(task, counted):
+    liked = task.test.subset(task.test.label > 0)
+    said = "There is no AUC (nan) where all labels are alike."
+    assert said in rbh.compare(counted, liked).caption()
+    assert said not in rbh.compare(counted, task.test).caption()
+    assert rbh.evaluate(counted["mean"], liked)["auc"].isna().all()
+
+
 def test_a_comparison_of_rankings_shows_rankings(task, counted):
     comparison = rbh.compare(counted, task, metric="NDCG@10", columns={"seconds": 1.5})
     shown = repr(comparison)
     users = comparison.users
-    assert re.sub(r"\s+", " ", shown).strip().startswith(
-        "NDCG@10 difference 95 % interval verdict HR@10 parameters seconds"
+    assert (
+        re.sub(r"\s+", " ", shown)
+        .strip()
+        .startswith("NDCG@10 difference 95 % interval verdict HR@10 parameters seconds")
     )
     assert f"{users} rankings of {users} users" in shown
     assert "The difference in NDCG@10 from mean is taken on the same rankings" in comparison.caption()

@@ -194,7 +194,7 @@ class Task:
         are repeated, so score large catalogues in chunks of users.
         """
         items = torch.as_tensor(items, dtype=torch.long, device=batch.user.device)
-        items = items.expand(len(batch), -1)  # (U, I)
+        items = torch.atleast_1d(items).expand(len(batch), -1)  # (U, I)
         row = torch.arange(len(batch), device=items.device).repeat_interleave(items.shape[1])  # (U * I,)
         wide = batch[row]
         wide.item = items.reshape(-1)  # (U * I,)

@@ -25,6 +25,8 @@ def events_first(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def last_state(states: Tensor, mask: Tensor) -> Tensor:
     """The state after the last real event: states (B, L, d), events first -> (B, d); zeros if none."""
+    if mask.shape[1] == 0:
+        return states.new_zeros(len(states), states.shape[2])  # (B, d)
     count = mask.sum(dim=1)  # (B,)
     last = (count - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])  # (B, 1, d)
     return states.gather(1, last)[:, 0] * (count > 0)[:, None]  # (B, d)
@@ -134,4 +136,4 @@ class AUGRU(nn.Module):
         for wx_t, a_t in zip(wx.unbind(1), a[..., None].unbind(1), strict=True):
             h = self.cell.step(wx_t, h, a_t)  # (B, d_h)
             states.append(h)
-        return torch.stack(states, dim=1)  # (B, L, d_h)
+        return torch.stack(states, dim=1) if states else wx[..., : self.cell.d_h]  # (B, L, d_h)

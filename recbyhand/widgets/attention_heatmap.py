@@ -6,7 +6,7 @@ import numpy as np
 import traitlets
 
 from recbyhand.widgets import svg
-from recbyhand.widgets.base import Floats, Widget, number
+from recbyhand.widgets.base import Floats, Widget, floats, number
 
 MOST = 64
 
@@ -45,7 +45,7 @@ class AttentionHeatmap(Widget):
     def __init__(self, scores=(), **settings):
         mask = settings.pop("mask", None)
         if mask is not None:
-            mask = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask, np.float32)
+            mask = floats(mask, "mask needs an array of numbers (rows, columns)")
             if mask.ndim == 1:  # one mask for all rows
                 mask = np.tile(mask, (len(scores), 1))
             settings["mask"] = mask

@@ -71,6 +71,17 @@ def _module(path: Path) -> tuple[str, str]:
     return f"{path.stem}-{hashlib.sha256(source.encode()).hexdigest()[:10]}", source + "\n"
 
 
+def floats(values, needs: str) -> np.ndarray:
+    """A list, an array or a tensor of numbers as a float32 array; else `TraitError`, which says `needs`."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().float().numpy()
+    try:
+        return np.array(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        got = f"{type(values).__name__}: {str(values)[:60]}"
+        raise traitlets.TraitError(f"{needs}, all rows of one length; got {got}") from None
+
+
 class Floats(traitlets.TraitType):
     """Finite or not, an array of numbers: give a list, a NumPy array or a tensor; read a float32 array.
 
@@ -86,15 +97,7 @@ class Floats(traitlets.TraitType):
         self.tag(sync=True, to_json=self._pack, from_json=self._unpack)
 
     def validate(self, owner, value) -> np.ndarray:
-        if hasattr(value, "detach"):
-            value = value.detach().cpu().numpy()
-        try:
-            array = np.array(value, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise traitlets.TraitError(
-                f"{self.name} needs {self.info_text}, all rows of one length; got {type(value).__name__}: "
-                f"{str(value)[:60]}"
-            ) from None
+        array = floats(value, f"{self.name} needs {self.info_text}")
         if array.size == 0:
             array = array.reshape((0,) * self.ndim) if array.ndim != self.ndim else array
         if array.ndim != self.ndim:

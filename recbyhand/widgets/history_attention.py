@@ -6,7 +6,7 @@ import numpy as np
 import traitlets
 
 from recbyhand.widgets import svg
-from recbyhand.widgets.base import Floats, Widget
+from recbyhand.widgets.base import Floats, Widget, floats
 
 MOST_FORMS, MOST_TARGETS, MOST_EVENTS = 8, 40, 50
 
@@ -45,12 +45,12 @@ class HistoryAttention(Widget):
     event = traitlets.Int(0, min=0, help="Number of the chosen event.").tag(sync=True)
 
     def __init__(self, scores=(), **settings):
-        scores = _plain(scores)
-        if 0 < np.ndim(scores) < 3 and np.size(scores):  # one form, perhaps one target
-            scores = np.reshape(scores, (1, -1, np.shape(scores)[-1]))
+        scores = floats(scores, "scores needs an array of numbers (forms, targets, L)")
+        if 0 < scores.ndim < 3 and scores.size:  # one form, perhaps one target
+            scores = scores.reshape(1, -1, scores.shape[-1])
         if "relevant" in settings:
-            relevant = _plain(settings["relevant"])
-            settings["relevant"] = [relevant] if np.ndim(relevant) == 1 and np.size(relevant) else relevant
+            relevant = floats(settings["relevant"], "relevant needs an array of numbers (targets, L)")
+            settings["relevant"] = relevant[None] if relevant.ndim == 1 and relevant.size else relevant
         super().__init__(scores=scores, **settings)
 
     @classmethod
@@ -190,10 +190,6 @@ class HistoryAttention(Widget):
             marks.append(svg.text(left + wide + 8, y + 14, value))
         marks.append(svg.line(zero, 24, zero, 28 + step * len(weights), opacity=0.5))
         return svg.drawing(left + wide + 120, 36 + step * len(weights), marks, self.describe())
-
-
-def _plain(values):
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
 def _precision(weights: np.ndarray, marks: np.ndarray, k: int) -> float:

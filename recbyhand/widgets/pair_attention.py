@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 
 from recbyhand.widgets import svg
-from recbyhand.widgets.base import Floats, Widget, number
+from recbyhand.widgets.base import Floats, Widget, floats, number
 
 MOST_FIELDS, MOST_EXAMPLES = 20, 100
 
@@ -44,9 +44,8 @@ class PairAttention(Widget):
     pair = traitlets.Int(0, min=0, help="Number of the chosen pair.").tag(sync=True)
 
     def __init__(self, weights=(), **settings):
-        if hasattr(weights, "detach"):
-            weights = weights.detach().cpu().numpy()
-        if np.ndim(weights) == 1 and len(weights):  # one example
+        weights = floats(weights, "weights needs an array of numbers (N, P)")
+        if weights.ndim == 1 and len(weights):  # one example
             weights = [weights]
         if "marked" in settings:
             settings["marked"] = [list(pair) for pair in settings["marked"]]

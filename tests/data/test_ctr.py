@@ -424,6 +424,12 @@ def test_to_moves_every_tensor_and_types_are_fixed(task):
     assert batch.history_mask.dtype == torch.bool
 
 
+def test_one_candidate_for_all(task):
+    one = task.candidates(task.test[0:3], 5)
+    assert one.item.tolist() == [5, 5, 5]
+    assert equal(one, task.candidates(task.test[0:3], [5]))
+
+
 def test_candidates(task):
     some = task.users_at([2, 3])
     items = task.catalogue()

@@ -101,3 +101,12 @@ def test_events_first_keeps_order_and_last_state_reads_the_newest():
     assert mask.sum(1).tolist() == [3, 0, 5]
     last = last_state(moved[..., None].float(), mask)
     assert last[:, 0].tolist() == [9, 0, 7]
+
+
+def test_a_sequence_of_length_0_has_no_states_and_the_last_is_zero():
+    none, mask = torch.zeros(3, 0, 4), torch.zeros(3, 0, dtype=torch.bool)
+    assert AUGRU(4, 5)(none, torch.zeros(3, 0)).shape == (3, 0, 5)
+    assert torch.equal(last_state(none, mask), torch.zeros(3, 4))
+    tokens, real = events_first(torch.zeros(3, 0, dtype=torch.long), mask)
+    assert tokens.tolist() == [[0]] * 3
+    assert not real.any()

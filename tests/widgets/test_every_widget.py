@@ -6,9 +6,11 @@ import gzip
 import re
 
 import pytest
+import torch
 import traitlets
 
 import recbyhand.widgets
+from recbyhand.widgets import AttentionHeatmap, HistoryAttention, PairAttention
 from recbyhand.widgets.base import Floats, page
 
 from .harness import EVIL, case, widget_names
@@ -217,3 +219,22 @@ def test_page_holds_each_source_once(tmp_path):
     text = page([case(n).make() for n in NAMES * 2], tmp_path / "all.html").read_text(encoding="utf-8")
     sources = re.findall(r'<script type="text/plain" data-rbh-module="([\w-]+)">', text)
     assert len(sources) == len(set(sources)) == len(NAMES) + 1
+
+
+@pytest.mark.parametrize("kind", [AttentionHeatmap, HistoryAttention, PairAttention])
+def test_numbers_however_they_are_held(kind):
+    """Rows of several lengths are refused as numbers are that do not fit; half precision and gradients are taken."""
+    with pytest.raises(traitlets.TraitError, match=r"scores|weights"):
+        kind([[1, 2], [3]])
+    with pytest.raises(traitlets.TraitError, match="one length"):
+        kind("many")
+    kind(torch.ones(2, 3, dtype=torch.bfloat16, requires_grad=True))
+
+
+def test_a_mask_or_marks_of_several_lengths_are_refused():
+    for make in (
+        lambda: AttentionHeatmap([[1, 2]], mask=[[1, 0], [1]]),
+        lambda: HistoryAttention([[1, 2]], relevant=[[1, 0], [1]]),
+    ):
+        with pytest.raises(traitlets.TraitError, match="one length"):
+            make()
