@@ -56,6 +56,13 @@ def test_c30_the_attention_learns():
     assert not attention_learns(made(Listing))
 
 
+def test_c30_the_listing_is_twice_an_fm_without_attention():
+    model, batch = made(Listing), make_batch(SCHEMA)
+    rest = model.bias + model.linear(batch.ids()).sum((1, 2))  # (B,)
+    twice = 2 * FMInteraction()(model.embedding(batch.ids())) @ model.p  # (B,)
+    assert torch.allclose(model(batch), rest + twice, rtol=1e-4)
+
+
 def test_c30_training_leaves_the_listing_without_attention():
     """What the lesson shows: the loss falls, and W, b and h are to the last bit what they were."""
     batch = make_batch(SCHEMA, B=64)
