@@ -60,7 +60,7 @@ def test_a_lesson_uses_the_settings_that_won(lesson):
         ast.literal_eval(node.value)
         for tree in trees
         for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "chosen"
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "chosen"
     ]
     assert len(given) == len(data_sets)
     for data, settings in zip(data_sets, given, strict=True):
