@@ -1,7 +1,7 @@
 """The checks behind "Your turn": what a reader calls (`check`, `hint`, `quiz`), and how to write an exercise.
 
-**One module per chapter** (`mlp.py` for chapters/01_mlp, ...) registers its exercises and quizzes. Every
-module in this folder is found by itself; nothing has to be listed anywhere.
+**One module per lesson** (`mlp_features.py` for chapters/01_mlp/features, ...) registers its exercises and its
+quiz. Every module in this folder is found by itself; nothing has to be listed anywhere.
 
     from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong, shape
     from recbyhand.exercises.quizzes import question, quiz
@@ -36,8 +36,8 @@ answer that raises, loops or is untouched (`...`, `None`, a tuple that holds one
 one) is dealt with: do not handle it. Draw random inputs from the generator passed in. A check never
 disturbs the lesson's own random numbers.
 
-**Planted wrong answers** live in `tests/exercises/wrong_answers/<chapter>.py`, apart from the check they
-must trip (the file has the name of the chapter's module):
+**Planted wrong answers** live in `tests/exercises/wrong_answers/`, apart from the check they must trip (the file has the
+name of the lesson's module):
 
     WRONG = [("mf-1", "forgot the ridge", torch.tensor([2.0, 1.0]), "forgot the ridge"), ...]
     #         id      the mistake         the answer                a part of the hint it must get

@@ -1,4 +1,4 @@
-"""Finds the planted wrong answers: one file per chapter in wrong_answers/, each with a list `WRONG`."""
+"""Finds the planted wrong answers: one file per lesson in wrong_answers/, each with a list `WRONG`."""
 
 from __future__ import annotations
 
