@@ -294,13 +294,10 @@ def save(model: nn.Module, path) -> None:
     }
     header = {"recbyhand": _FORMAT, "model": name, "settings": settings, "schema": schema.to_json()}
     path = Path(path).expanduser()
-    if not path.parent.is_dir() or path.is_dir():
-        fault = (
-            f"{path} is a folder: add a name"
-            if path.is_dir()
-            else f"There is no folder {path.parent}: make it"
-        )
-        raise FileNotFoundError(f"{fault}, as in save(model, 'model.safetensors').")
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder: add a name, such as {path / 'model.safetensors'}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent}: make it first, or save elsewhere.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(tensors, unfinished, metadata=header)
