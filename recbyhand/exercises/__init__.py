@@ -36,8 +36,8 @@ answer that raises, loops or is untouched (`...`, `None`, a tuple that holds one
 one) is dealt with: do not handle it. Draw random inputs from the generator passed in. A check never
 disturbs the lesson's own random numbers.
 
-**Planted wrong answers** live in `tests/exercises/wrong_answers/`, apart from the check they must trip (the file has the
-name of the lesson's module):
+**Planted wrong answers** live in `tests/exercises/wrong_answers/`, apart from the check they must trip (the
+file has the name of the lesson's module):
 
     WRONG = [("mf-1", "forgot the ridge", torch.tensor([2.0, 1.0]), "forgot the ridge"), ...]
     #         id      the mistake         the answer                a part of the hint it must get
