@@ -15,3 +15,11 @@ addEventListener("scroll", (event) => event.target.matches?.(BOXES) && fade(even
 addEventListener("toggle", reach, true); // a folded cell was opened
 addEventListener("load", reach);
 addEventListener("resize", reach);
+
+// On paper nothing can be unfolded.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details.hide:not([open])")];
+  for (const one of folded) one.open = true;
+});
+addEventListener("afterprint", () => folded.forEach((one) => (one.open = false)));
