@@ -45,6 +45,7 @@ CHOSEN = {  # lesson: files of the search, the data set of each `chosen = {...}`
     "02_cnn_rnn/user_state": (("user_state",), (None,)),
     "03_fm/crosses": (("crosses",), ("crosses", "100k")),
     "03_fm/wide_and_deep": (("fm_family",), ("crosses", "100k")),
+    "04_interest/pooling_is_blind": (("pooling",), ("interests",)),
     "04_interest/relu_to_dice": (("dice",), ("interests",)),
 }
 
