@@ -46,7 +46,7 @@ CHOSEN = {  # lesson: files of the search, the data set of each `chosen = {...}`
     "03_fm/crosses": (("crosses",), ("crosses", "100k")),
     "03_fm/wide_and_deep": (("fm_family",), ("crosses", "100k")),
     "04_interest/pooling_is_blind": (("pooling",), ("interests",)),
-    "04_interest/relu_to_dice": (("dice",), ("interests",)),
+    "04_interest/relu_to_dice": (("dice",), ("interests", "100k")),
 }
 
 
