@@ -1,4 +1,4 @@
-"""Checks of chapter 3: crosses and factorisation machines."""
+"""Checks of crosses: factorisation machines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import torch
 
 from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
-
-# Crosses -----------------------------------------------------------------------------------------------
 
 
 @exercise(
