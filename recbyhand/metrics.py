@@ -544,7 +544,7 @@ def _check_examples(examples) -> None:
         raise ValueError("There are no examples to evaluate on.")
 
 
-_STYLE = "padding:.25em .45em;white-space:nowrap;border-bottom:1px solid rgba(127,127,127,.35)"
+_STYLE = "padding:.25em .3em;white-space:nowrap;border-bottom:1px solid rgba(127,127,127,.35)"
 
 
 def _name(metric: str) -> str:
@@ -607,7 +607,8 @@ class Comparison:
         body = ""
         for name, row in cells.iterrows():
             best = name == self.best
-            body += f"<tr><th scope='row' style='{_STYLE};text-align:left'>{html.escape(str(name))}</th>"
+            wraps = "white-space:normal;min-width:6em;text-align:left"
+            body += f"<tr><th scope='row' style='{_STYLE};{wraps}'>{html.escape(str(name))}</th>"
             for column, text in row.items():
                 text = html.escape(str(text))
                 if best and column == _name(self.metric):
@@ -619,7 +620,7 @@ class Comparison:
         # The caption stands outside the box that scrolls: it wraps, however wide the table is.
         return (
             "<div role='group' aria-label='Comparison of models' tabindex='0' style='overflow-x:auto'>"
-            "<table style='border-collapse:collapse;color:inherit;background:none;font-size:.9em'>"
+            "<table style='border-collapse:collapse;color:inherit;background:none;font-size:.82em'>"
             f"<thead><tr><th scope='col' style='{_STYLE};text-align:left'>model</th>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>"
             f"<p style='margin:.4em .45em;font-size:.9em'>{html.escape(self.caption())}</p>"
