@@ -255,6 +255,7 @@ export function widget(label, build) {
       host.addEventListener("keydown", (e) => {
         if (!e.ctrlKey && !e.metaKey && !["Escape", "Tab"].includes(e.key)) e.stopPropagation();
       });
+      host.addEventListener("keydown", () => frameId && paint(), true); // a key acts on what the last one has drawn
 
       ui.tip = (x, y, lines) => {
         tip.hidden = !lines;

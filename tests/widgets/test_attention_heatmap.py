@@ -175,6 +175,16 @@ def test_all_masked_comes_back_when_the_mask_is_lifted(open_page):
     check(visit)
 
 
+def test_keys_faster_than_the_screen(open_page):
+    """Two keys before the next frame: the second starts from where the first has led."""
+    visit = open_page(AttentionHeatmap(np.ones((3, 4))))
+    visit.tab.get_by_role("application").evaluate(
+        """(grid) => ["End", "PageDown"].forEach((key) =>
+            grid.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true })))"""
+    )
+    assert (visit.get("row"), visit.get("column")) == (2, 3)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 64), (64, 1), (64, 64)])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_sizes(open_page, shape, width):
