@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import torch
-from _recording import commit, search, task_on
+from _recording import commit, search, task_on, trained
 
 import recbyhand as rbh
 
@@ -34,26 +33,14 @@ SETTINGS = {  # twelve for each model: step size, weight decay, and the activati
 
 def run(name: str, task, setting: tuple, seed: int, epochs: int = EPOCHS) -> dict[str, object]:
     """One model trained once: a row of the table."""
-    begun = time.process_time()
-    rbh.seed(seed)
-    setting = dict(zip(("lr", "weight_decay", "activation"), setting, strict=False))
-    activation = {"activation": setting.pop("activation")} if "activation" in setting else {}
-    model = getattr(rbh.models, name)(task.schema, dim=DIM, **activation)
-    log = rbh.fit(model, task, epochs=epochs, seed=seed, progress=False, **setting)
-    score = rbh.evaluate(model, task.test).iloc[0]
-    return {
-        "model": name,
-        **activation,
-        **setting,
-        "seed": seed,
-        "epochs": epochs,
-        "best_epoch": int(log.loc[log["best"], "epoch"].iloc[0]),
-        "valid_auc": round(log["valid_auc"].max(), 5),
-        "test_auc": round(score["auc"], 5),
-        "test_log_loss": round(score["log_loss"], 5),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "cpu_seconds": round(time.process_time() - begun, 1),
-    }
+    lr, weight_decay, *activation = setting
+    activation = dict(zip(("activation",), activation, strict=False))
+
+    def make():
+        return getattr(rbh.models, name)(task.schema, dim=DIM, **activation)
+
+    row = trained(make, task, lr, weight_decay, seed, epochs=epochs)[0]
+    return {"model": name, **activation, "epochs": epochs, **row}
 
 
 def measure(data: str) -> pd.DataFrame:
