@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "seed": "training",
     "fit": "training",
+    "train": "training",
     "save": "training",
     "load": "training",
     "recommend": "training",
@@ -17,6 +18,7 @@ _HOME = {
     "evaluate": "metrics",
     "evaluate_ranking": "metrics",
     "compare": "metrics",
+    "claim": "claims",
     "show": "source",
     "check": "exercises",
     "hint": "exercises",

@@ -473,8 +473,8 @@ def compare(
                examples, "HR@10" or "NDCG@10" (at any k), of the rankings that `evaluate_ranking` makes
     columns    further columns, e.g. {"seconds": {"FM": 1.2, "DIN": 4.5}}; the number of parameters is there
 
-    The verdict is read off the 95 % interval (users as units): "better" or "worse" where it leaves out 0, "no
-    difference" where it does not. With 20 models and no true difference, expect one verdict to be wrong.
+    The verdict is read off the 95 % interval (users as units): "better" or "worse" where it leaves out 0, "not
+    told apart" where it does not. With 20 models and no true difference, expect one verdict to be wrong.
     """
     if not isinstance(models, Mapping) or not models:
         raise ValueError('Nothing to compare: give {"name": model, ...}.')
@@ -532,7 +532,7 @@ def verdict(low: float, high: float) -> str:
     low, high = min(low, high), max(low, high)
     if math.isnan(low) or math.isnan(high):
         return "unknown"
-    return "better" if low > 0 else "worse" if high < 0 else "no difference"
+    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 def _check_examples(examples) -> None:
@@ -575,6 +575,17 @@ class Comparison:
             f"{_name(self.metric)} from {self.baseline} is taken on the same {unit}, with its 95 % interval; "
             f"both take whole users as units. {best}" + nothing
         )
+
+    def says(self, model: str, other: str | None = None) -> str:
+        """The verdict on `model` against `other` as a sentence; one of the two is the baseline."""
+        other = self.baseline if other is None else other
+        if self.baseline not in (model, other) or model == other:
+            raise ValueError(f"One of the two must be the baseline, {self.baseline}: not {model} and {other}.")
+        word = self.table.loc[model if self.baseline == other else other, "verdict"]
+        if self.baseline == model:
+            word = {"better": "worse", "worse": "better"}.get(word, word)
+        a, b = (self.table.loc[name, self.metric] for name in (model, other))
+        return f"{model} {a:.4f}, {other} {b:.4f}: {word}"
 
     def _cells(self) -> pd.DataFrame:
         t, other = self.table, self.table.index != self.baseline

@@ -22,7 +22,7 @@ from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Schema
 from recbyhand.metrics import auc, check_logits, check_model, check_schema, device_of, log_loss, predict
 
-__all__ = ["fit", "load", "predict", "recommend", "save", "seed"]
+__all__ = ["fit", "load", "predict", "recommend", "save", "seed", "train"]
 
 
 def seed(n: int = 0) -> None:
@@ -143,6 +143,17 @@ def fit(
     frame = pd.DataFrame(log, columns=None if log else columns)
     frame["best"] = frame["epoch"] == (best_epoch if kept else -1)
     return frame
+
+
+def train(make, task, seed: int = 0, **how) -> nn.Module:
+    """Build, seed, fit: `make(task.schema)` gives the model, `how` goes to `fit`; the same seed serves both.
+
+    Returns the model in evaluation mode; what `fit` returned is kept as `model.log`.
+    """
+    globals()["seed"](seed)
+    model = make(task.schema)
+    model.log = fit(model, task, seed=seed, **{"progress": False} | how)
+    return model.eval()
 
 
 def _loss_function(model: nn.Module, generator: torch.Generator):

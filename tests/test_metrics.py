@@ -153,7 +153,7 @@ def test_the_verdict_is_right_19_times_in_20_with_users_as_units_and_not_with_ro
         one, two = (z + rng.normal(size=users)[user] for _ in range(2))
         for unit, of in (("users", user), ("rows", None)):
             _, _, low, high = metrics.paired_difference("auc", label, one, two, of)
-            quiet[unit] += metrics.verdict(low, high) == "no difference"
+            quiet[unit] += metrics.verdict(low, high) == "not told apart"
     assert 0.925 <= quiet["users"] / times <= 0.975
     assert quiet["rows"] / times < 0.85  # what taking rows for independent would have cost
 
@@ -161,8 +161,8 @@ def test_the_verdict_is_right_19_times_in_20_with_users_as_units_and_not_with_ro
 def test_verdicts_go_both_ways():
     assert metrics.verdict(0.01, 0.02) == "better"
     assert metrics.verdict(-0.02, -0.01) == "worse"
-    assert metrics.verdict(-0.01, 0.02) == "no difference"
-    assert metrics.verdict(0.0, 0.0) == "no difference"
+    assert metrics.verdict(-0.01, 0.02) == "not told apart"
+    assert metrics.verdict(0.0, 0.0) == "not told apart"
     assert metrics.verdict(math.nan, math.nan) == "unknown"
 
 
@@ -354,7 +354,7 @@ def comparison(task, counted):
 
 def test_compare_reads_verdicts_off_the_interval(comparison, task, counted):
     table = comparison.table
-    assert table["verdict"].tolist() == ["baseline", "better", "no difference", "worse"]
+    assert table["verdict"].tolist() == ["baseline", "better", "not told apart", "worse"]
     logits = metrics.predict(counted["mean"], task.test)
     difference, _, low, high = metrics.paired_difference(
         "auc", task.test.label, torch.where(task.test.label > 0, 2.0, -2.0), logits, task.test.user
@@ -397,7 +397,7 @@ def test_the_table_is_accessible_and_escapes_names(comparison):
     assert page.count("<strong>") == 1
     assert page.count("aria-hidden='true'") == 3  # one drawing per difference; its numbers stand beside it
     assert not re.search(r"(?<!current)color:\s*#|background:\s*#", page)  # the page's own colours
-    assert "no difference" in repr(comparison)
+    assert "not told apart" in repr(comparison)
     assert "nan" not in page
 
 

@@ -162,6 +162,7 @@ def _stand_in(key: str, release: _Release, error: Exception) -> Dataset:
     from recbyhand.data.planted import stand_in
 
     data = stand_in(key)
+    data.real = False
     data.name = f"stand-in for {release.folder}"
     data.note = (
         f"STAND-IN: these are NOT real films and NOT real people. {release.title} could not be had, so this "

@@ -23,6 +23,7 @@ class Dataset:
     note      where the tables came from, in one line
     licence   what may be done with them, and whom to cite
     like      a rating of at least this much counts as a click
+    real      False where the tables were generated in place of a data set that could not be had
 
     A data set knows how it wants to be split: `valid` and `test` are fractions of a user's targets, or,
     where they are whole numbers (1 or more), so many targets of each user.
@@ -35,6 +36,7 @@ class Dataset:
     note: str = ""
     licence: str = ""
     like: float = 4
+    real: bool = True
     valid: float = 0.1
     test: float = 0.1
 
