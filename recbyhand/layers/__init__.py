@@ -15,6 +15,20 @@ from recbyhand.layers.attention import (
 from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
+from recbyhand.layers.graph import (
+    DotGraphAttention,
+    EdgeAttention,
+    GATLayer,
+    GATv2Layer,
+    degrees,
+    gcn_neighbours,
+    mean_neighbours,
+    sample_neighbours,
+    scatter_softmax,
+    scatter_sum,
+    sum_neighbours,
+    with_self_loops,
+)
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
 from recbyhand.layers.mlp import MLP, Dropout
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
@@ -42,10 +56,14 @@ __all__ = [
     "CrossedWeights",
     "Dice",
     "DotAttention",
+    "DotGraphAttention",
     "Dropout",
+    "EdgeAttention",
     "ElementwiseAttention",
     "FMInteraction",
     "FeatureEmbedding",
+    "GATLayer",
+    "GATv2Layer",
     "GRUCell",
     "ItemVectors",
     "LSTMCell",
@@ -56,17 +74,25 @@ __all__ = [
     "PositionalEncoding",
     "RNNCell",
     "UserVectors",
+    "degrees",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gcn_neighbours",
     "get_activation",
     "gradient_reach",
     "id_embedding",
     "last_state",
     "masked_softmax",
+    "mean_neighbours",
     "negative_sampling_loss",
     "sample_negatives",
+    "sample_neighbours",
     "sampled_softmax_loss",
+    "scatter_softmax",
+    "scatter_sum",
     "state_gradient",
+    "sum_neighbours",
     "weighted_sum",
+    "with_self_loops",
 ]
