@@ -17,8 +17,9 @@ from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
 from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
-from recbyhand.layers.positions import PositionalEncoding
+from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
 from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
@@ -27,6 +28,13 @@ from recbyhand.layers.softmax_loss import (
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
+)
+from recbyhand.layers.transformer import (
+    DecoderLayer,
+    EncoderLayer,
+    FeedForward,
+    TransformerDecoder,
+    TransformerEncoder,
 )
 
 __all__ = [
@@ -40,22 +48,32 @@ __all__ = [
     "BilinearAttention",
     "Conv1d",
     "CrossedWeights",
+    "DecoderLayer",
     "Dice",
     "DotAttention",
     "Dropout",
     "ElementwiseAttention",
+    "EncoderLayer",
     "FMInteraction",
     "FeatureEmbedding",
+    "FeedForward",
     "GRUCell",
     "ItemVectors",
     "LSTMCell",
     "LayerNorm",
+    "LearnedPositions",
     "LinearAttention",
     "LocalActivationUnit",
+    "MultiHeadAttention",
     "PairwiseInteraction",
     "PositionalEncoding",
     "RNNCell",
+    "TimeGapPositions",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UserVectors",
+    "age",
+    "causal_mask",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
@@ -65,8 +83,10 @@ __all__ = [
     "last_state",
     "masked_softmax",
     "negative_sampling_loss",
+    "rotate",
     "sample_negatives",
     "sampled_softmax_loss",
+    "scaled_dot_product_attention",
     "state_gradient",
     "weighted_sum",
 ]
