@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from _recording import commit
 from torch.nn import functional as F
 
 import recbyhand as rbh
+from benchmarks._recording import commit
 from recbyhand.data import Batch, Schema
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,6 +19,7 @@ _HOME = {
     "evaluate_ranking": "metrics",
     "compare": "metrics",
     "claim": "claims",
+    "recorded": "results",
     "show": "source",
     "check": "exercises",
     "hint": "exercises",

@@ -31,8 +31,9 @@ from recbyhand.layers.graph import (
 )
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
 from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
-from recbyhand.layers.positions import PositionalEncoding
+from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
 from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
@@ -41,6 +42,13 @@ from recbyhand.layers.softmax_loss import (
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
+)
+from recbyhand.layers.transformer import (
+    DecoderLayer,
+    EncoderLayer,
+    FeedForward,
+    TransformerDecoder,
+    TransformerEncoder,
 )
 
 __all__ = [
@@ -54,26 +62,36 @@ __all__ = [
     "BilinearAttention",
     "Conv1d",
     "CrossedWeights",
+    "DecoderLayer",
     "Dice",
     "DotAttention",
     "DotGraphAttention",
     "Dropout",
     "EdgeAttention",
     "ElementwiseAttention",
+    "EncoderLayer",
     "FMInteraction",
     "FeatureEmbedding",
+    "FeedForward",
     "GATLayer",
     "GATv2Layer",
     "GRUCell",
     "ItemVectors",
     "LSTMCell",
     "LayerNorm",
+    "LearnedPositions",
     "LinearAttention",
     "LocalActivationUnit",
+    "MultiHeadAttention",
     "PairwiseInteraction",
     "PositionalEncoding",
     "RNNCell",
+    "TimeGapPositions",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UserVectors",
+    "age",
+    "causal_mask",
     "degrees",
     "events_first",
     "feature_pairs",
@@ -86,9 +104,11 @@ __all__ = [
     "masked_softmax",
     "mean_neighbours",
     "negative_sampling_loss",
+    "rotate",
     "sample_negatives",
     "sample_neighbours",
     "sampled_softmax_loss",
+    "scaled_dot_product_attention",
     "scatter_softmax",
     "scatter_sum",
     "state_gradient",

@@ -275,8 +275,11 @@ def test_no_edge_at_all(h, kind):
     none = torch.zeros(2, 0, dtype=torch.long)
     assert torch.isfinite(made(kind, D, OUT)(h, none)).all()
     out, edges, a = made(kind, D, OUT, 2, self_loops=False)(h, none, return_weights=True)
-    assert (out == 0).all() and edges.shape == (2, 0) and a.shape == (0, 2)
-    assert (sum_neighbours(h, none) == 0).all() and (mean_neighbours(h, none) == 0).all()
+    assert (out == 0).all()
+    assert edges.shape == (2, 0)
+    assert a.shape == (0, 2)
+    assert (sum_neighbours(h, none) == 0).all()
+    assert (mean_neighbours(h, none) == 0).all()
 
 
 def test_an_edge_that_is_listed_twice_counts_twice():
@@ -302,7 +305,8 @@ def test_heads_are_concatenated_or_averaged(h):
     layer.concat = False
     assert side_by_side.shape == (N, 3 * OUT)
     torch.testing.assert_close(layer(h, EDGES), side_by_side.view(N, 3, OUT).mean(1))
-    assert GATLayer(D, OUT, 3).width == 3 * OUT and GATLayer(D, OUT, 3, concat=False).width == OUT
+    assert GATLayer(D, OUT, 3).width == 3 * OUT
+    assert GATLayer(D, OUT, 3, concat=False).width == OUT
 
 
 def test_dropout_drops_weights_while_training(h):
