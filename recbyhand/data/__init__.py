@@ -3,6 +3,7 @@
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
+from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Dataset, from_frames
@@ -14,12 +15,14 @@ __all__ = [
     "Dataset",
     "Examples",
     "Field",
+    "Graph",
     "Planted",
     "Ranking",
     "Schema",
     "Task",
     "ctr",
     "from_frames",
+    "graph",
     "movielens",
     "planted",
 ]
