@@ -19,7 +19,6 @@ from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
 from recbyhand.layers.mlp import MLP, Dropout
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import PositionalEncoding
-from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
@@ -28,6 +27,7 @@ from recbyhand.layers.softmax_loss import (
     sample_negatives,
     sampled_softmax_loss,
 )
+from recbyhand.layers.vectors import ItemVectors, UserVectors
 
 __all__ = [
     "ACTIVATIONS",

@@ -171,8 +171,9 @@ def test_c09_alternating_least_squares_is_a_closed_form_and_gradient_descent_is_
 def test_c12_two_users_of_equal_features_can_differ():
     def check(model):
         """Trained on opposite labels, two users with the same features get different scores."""
-        batch = make_batch(SCHEMA, B=2, user=[3, 4], item=[5, 5])
-        batch.user_features = batch.user_features[:1].expand(2, -1)
+        schema = make_schema()
+        schema.user_table[4] = schema.user_table[3]
+        batch = make_batch(schema, B=2, user=[3, 4], item=[5, 5])
         batch.label = torch.tensor([0.0, 1.0])
         optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
         for _ in range(50):
