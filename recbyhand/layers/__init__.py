@@ -20,7 +20,6 @@ from recbyhand.layers.mlp import MLP, Dropout
 from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
-from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
@@ -36,6 +35,7 @@ from recbyhand.layers.transformer import (
     TransformerDecoder,
     TransformerEncoder,
 )
+from recbyhand.layers.vectors import ItemVectors, UserVectors
 
 __all__ = [
     "ACTIVATIONS",

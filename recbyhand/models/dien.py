@@ -69,7 +69,7 @@ class DIEN(Recommender):
     def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1)
         h, after = h[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
-        other = sample_negatives(after, len(self.item.item_table), generator=generator)[..., 0]  # (N,)
+        other = sample_negatives(after, self.schema.n_items, generator=generator)[..., 0]  # (N,)
         return negative_sampling_loss(h, self.item(after), self.item(other))
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
