@@ -16,7 +16,7 @@ from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
-from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.mlp import MLP, Dropout, concat
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import PositionalEncoding
 from recbyhand.layers.profiles import ItemVectors, UserVectors
@@ -56,6 +56,7 @@ __all__ = [
     "PositionalEncoding",
     "RNNCell",
     "UserVectors",
+    "concat",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 import recbyhand as rbh
-from recbyhand.metrics import auc, predict
+from recbyhand.evaluation.metrics import auc, predict
 from recbyhand.models import DeepFM, WideDeep
 from tests.factories import make_batch, make_schema
 
