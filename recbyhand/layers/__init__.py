@@ -16,7 +16,7 @@ from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
-from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.mlp import MLP, Dropout, concat
 from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
@@ -74,6 +74,7 @@ __all__ = [
     "UserVectors",
     "age",
     "causal_mask",
+    "concat",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",

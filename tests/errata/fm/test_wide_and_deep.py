@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 import recbyhand as rbh
 from recbyhand.data import Batch, Field
-from recbyhand.metrics import auc, predict
+from recbyhand.evaluation.metrics import auc, predict
 from recbyhand.models import DeepFM, Poly2, WideDeep
 from tests.errata import fails
 from tests.factories import make_batch, make_schema

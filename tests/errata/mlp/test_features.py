@@ -8,8 +8,8 @@ from torch import nn
 
 from recbyhand.data import Field, planted
 from recbyhand.data.truth import expected_auc
+from recbyhand.evaluation.metrics import auc
 from recbyhand.layers import FeatureEmbedding
-from recbyhand.metrics import auc
 from recbyhand.models import FeatureMLP
 from tests.errata import fails
 from tests.factories import make_batch, make_schema
