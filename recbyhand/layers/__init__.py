@@ -25,6 +25,7 @@ from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
+    gbce_loss,
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
@@ -77,6 +78,7 @@ __all__ = [
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gbce_loss",
     "get_activation",
     "gradient_reach",
     "id_embedding",
