@@ -6,23 +6,26 @@ from recbyhand.data.download import DataDamaged, DataUnavailable
 from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
-from recbyhand.data.tables import Dataset, from_frames
+from recbyhand.data.tables import Tables, from_frames
+from recbyhand.data.toy import toy, toy_schema
 
 __all__ = [
     "Batch",
     "DataDamaged",
     "DataUnavailable",
-    "Dataset",
     "Examples",
     "Field",
     "Graph",
     "Planted",
     "Ranking",
     "Schema",
+    "Tables",
     "Task",
     "ctr",
     "from_frames",
     "graph",
     "movielens",
     "planted",
+    "toy",
+    "toy_schema",
 ]

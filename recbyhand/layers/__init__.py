@@ -30,15 +30,15 @@ from recbyhand.layers.graph import (
     with_self_loops,
 )
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
-from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.mlp import MLP, Dropout, concat
 from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
-from recbyhand.layers.profiles import ItemVectors, UserVectors
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
+    gbce_loss,
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
@@ -50,6 +50,7 @@ from recbyhand.layers.transformer import (
     TransformerDecoder,
     TransformerEncoder,
 )
+from recbyhand.layers.vectors import ItemVectors, UserVectors
 
 __all__ = [
     "ACTIVATIONS",
@@ -92,10 +93,12 @@ __all__ = [
     "UserVectors",
     "age",
     "causal_mask",
+    "concat",
     "degrees",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gbce_loss",
     "gcn_neighbours",
     "get_activation",
     "gradient_reach",

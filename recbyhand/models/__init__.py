@@ -4,6 +4,7 @@ from recbyhand.models.afm import AFM
 from recbyhand.models.als import Factors, als
 from recbyhand.models.base import Recommender
 from recbyhand.models.baselines import Popularity, UserItemMean
+from recbyhand.models.bst import BST
 from recbyhand.models.concat_mlp import ConcatMLP
 from recbyhand.models.deepfm import DeepFM
 from recbyhand.models.dien import DIEN
@@ -21,11 +22,14 @@ from recbyhand.models.poly2 import Poly2
 from recbyhand.models.pooled_sequence import PooledSequence
 from recbyhand.models.rnn_factorization import RNNFactorization
 from recbyhand.models.rnn_recommender import RNNRecommender
+from recbyhand.models.sasrec import SASRec
+from recbyhand.models.transformer4rec import Transformer4Rec
 from recbyhand.models.two_tower_mlp import TwoTowerMLP
 from recbyhand.models.wide_deep import WideDeep
 
 __all__ = [
     "AFM",
+    "BST",
     "DIEN",
     "DIN",
     "FM",
@@ -46,6 +50,8 @@ __all__ = [
     "RNNFactorization",
     "RNNRecommender",
     "Recommender",
+    "SASRec",
+    "Transformer4Rec",
     "TwoTowerMLP",
     "UserItemMean",
     "WideDeep",

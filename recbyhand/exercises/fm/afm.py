@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from recbyhand.data import Field, toy, toy_schema
 from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
@@ -250,17 +251,10 @@ class _Net(nn.Module):
 
 
 def _models(g: torch.Generator) -> list[tuple]:
-    from recbyhand.data import Batch
-
-    def ones(*size):
-        return torch.ones(*size, dtype=torch.long)
-
-    features = torch.randint(2, 9, (8, 3), generator=g)
+    fields = [Field(name, 9) for name in ("a", "b", "c")]
+    schema = toy_schema(user_fields=fields, user_table=torch.randint(2, 9, (8, 3), generator=g))
     label = (torch.rand(8, generator=g) < 0.5).float()
-    nothing = torch.zeros(8, 2)
-    batch = Batch(
-        ones(8), ones(8), features, ones(8, 1), ones(8, 2), nothing > 0, nothing, nothing, ones(8), label
-    )
+    batch = toy(8, schema, user=range(8), label=label)
     return [(_Net(kind), batch) for kind in ("softmax", "zero", "alive")]
 
 

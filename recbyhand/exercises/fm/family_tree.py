@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from recbyhand.data.batch import Batch, Field, Schema
+from recbyhand.data.toy import toy, toy_schema
 from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong, shape
 from recbyhand.exercises.quizzes import question, quiz
 from recbyhand.models.base import Recommender
@@ -186,29 +187,11 @@ def _trial() -> tuple[Schema, Batch]:
 
     kinds = torch.cat([ids(9, 5, 1), ids(9, 6, 2)], 1)
     kinds[3, 2] = 0  # one genre only
-    schema = Schema(
-        n_users=8,
-        n_items=9,
-        user_fields=(Field("group", 5),),
-        item_fields=(Field("kind", 5), Field("genres", 6, 2)),
-        user_table=ids(8, 5, 1),
-        item_table=kinds,
-        history=2,
+    fields = (Field("group", 5),), (Field("kind", 5), Field("genres", 6, 2))
+    schema = toy_schema(
+        user_fields=fields[0], item_fields=fields[1], user_table=ids(8, 5, 1), item_table=kinds, history=2
     )
-    user, item = ids(6, 8), ids(6, 9)
-    none = torch.zeros(6, 2)
-    batch = Batch(
-        user,
-        item,
-        schema.user_table[user],
-        schema.item_table[item],
-        none.long(),
-        none.bool(),
-        none,
-        none.long(),
-        torch.zeros(6, dtype=torch.long),
-        torch.tensor([0.0, 1, 0, 1, 1, 0]),
-    )
+    batch = toy(6, schema, user=ids(6, 8), item=ids(6, 9), lengths=[0] * 6, label=[0, 1, 0, 1, 1, 0])
     return schema, batch
 
 

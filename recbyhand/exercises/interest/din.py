@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from recbyhand.data.batch import Batch, Field, Schema
+from recbyhand.data.toy import toy
 from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
@@ -180,19 +181,8 @@ def _rows(g: torch.Generator, schema: Schema, B: int = 6) -> Batch:
     user = torch.randint(2, schema.n_users, (B,), generator=g)
     mask = torch.arange(L) < torch.randint(1, L + 1, (B, 1), generator=g)  # (B, L)
     history = torch.randint(2, schema.n_items, (B, L), generator=g) * mask
-    nothing = torch.zeros(B, L)
-    return Batch(
-        user,
-        item,
-        schema.user_table[user],
-        schema.item_table[item],
-        history,
-        mask,
-        nothing,
-        nothing.long(),
-        torch.zeros(B, dtype=torch.long),
-        torch.zeros(B),
-    )
+    past = [row[real].tolist() for row, real in zip(history, mask, strict=True)]
+    return toy(B, schema, user=user, item=item, history=past)
 
 
 def _trained(seed: int, **settings):

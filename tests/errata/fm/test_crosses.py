@@ -54,9 +54,8 @@ def test_c22_the_base_rate_can_be_said():
 def test_c22_an_unknown_user_of_an_unknown_film_still_has_a_base_rate(kind, moves):
     """All vectors of what training never showed are zero; w_0 is what is left to say."""
     schema = make_schema()
-    model, batch = kind(schema, dim=4), make_batch(schema, B=1)
-    for ids in (batch.user, batch.item, batch.user_features, batch.item_features):
-        ids.fill_(1)
+    model, batch = kind(schema, dim=4), make_batch(schema, user=[1], item=[1], B=1)
+    assert batch.ids().max() == 1
     with torch.no_grad():
         model.bias.fill_(-4.6)
     assert bool(torch.sigmoid(model(batch)) < 0.011) == moves

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 import recbyhand as rbh
 from recbyhand.data import Batch, Field
-from recbyhand.metrics import auc, predict
+from recbyhand.evaluation.metrics import auc, predict
 from recbyhand.models import DeepFM, Poly2, WideDeep
 from tests.errata import fails
 from tests.factories import make_batch, make_schema
@@ -119,10 +119,8 @@ def test_c21_the_deep_part_can_lower_the_score():
 def xor_batch():
     """Four examples of two binary fields; the label is 1 where they differ."""
     schema = make_schema(10, 10, (Field("left", 4),), (Field("right", 4),))
-    batch = make_batch(schema, B=4, user=[1] * 4, item=[1] * 4)
-    batch.user_features = torch.tensor([[2], [2], [3], [3]])
-    batch.item_features = torch.tensor([[2], [3], [2], [3]])
-    batch.label = torch.tensor([0.0, 1.0, 1.0, 0.0])
+    schema.user_table[[2, 3], 0] = schema.item_table[[2, 3], 0] = torch.tensor([2, 3])
+    batch = make_batch(schema, B=4, user=[2, 2, 3, 3], item=[2, 3, 2, 3], label=[0, 1, 1, 0])
     return schema, batch
 
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from recbyhand.data import ctr, planted
+from recbyhand.evaluation.metrics import auc, paired_difference, predict, verdict
 from recbyhand.layers import Dropout
-from recbyhand.metrics import auc, paired_difference, predict, verdict
 from recbyhand.models import ConcatMLP, MatrixFactorization
 from recbyhand.results import recorded
 from recbyhand.training import _loss_function, fit, seed

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import recbyhand as rbh
-from recbyhand.metrics import auc, predict
+from recbyhand.evaluation.metrics import auc, predict
 from recbyhand.models import FeatureMLP, Poly2, WideDeep
 
 # Half of the smallest gap that seeds 0 to 2 showed: exceptions .88 against .40, hidden pairs .87 against .41.
