@@ -13,7 +13,7 @@ _HOME = {
     "train": "training",
     "save": "training",
     "load": "training",
-    "recommend": "training",
+    "recommend": "training.recommend",
     "predict": "metrics",
     "evaluate": "metrics",
     "evaluate_ranking": "metrics",

@@ -7,7 +7,7 @@ from torch import nn
 
 from recbyhand.layers import Dropout, id_embedding
 from recbyhand.models import ConcatMLP, FeatureMLP, MatrixFactorization, als
-from recbyhand.training import _loss_function
+from recbyhand.training import losses
 from tests.factories import make_batch, make_schema
 
 SCHEMA = make_schema()
@@ -126,7 +126,7 @@ def test_c07_a_sure_and_wrong_prediction_is_corrected():
     def check(model):
         batch = make_batch(SCHEMA)
         batch.label = torch.zeros_like(batch.label)
-        terms, _ = _loss_function(model, torch.Generator())(batch)  # what fit minimises
+        terms, _ = losses(model, batch, torch.Generator())  # what fit minimises
         sum(terms.values()).backward()
         assert model.logit.grad.item() > 0.99
 

@@ -1,6 +1,5 @@
-"""Training: repeats, stops, restores, explains; and models that come back from a file as they went."""
+"""The training loop: repeats, stops, restores, explains."""
 
-import json
 import math
 import random
 import subprocess
@@ -16,9 +15,7 @@ import torch
 from torch import nn
 
 import recbyhand as rbh
-from recbyhand import training
 from recbyhand.models import DIN, FM, DeepFM, MatrixFactorization
-from recbyhand.models.base import Recommender
 
 
 @pytest.fixture(scope="module")
@@ -377,149 +374,6 @@ def test_the_package_stays_light():
     assert float(seconds) < 0.4
 
 
-# ------------------------------------------------------------------------------------------- recommendations
-
-
-def test_recommend_by_hand(task):
-    model, _ = trained(task)
-    user = task.schema.user_ids[3]
-    table = rbh.recommend(model, task, user, k=5)
-    assert list(table) == ["rank", "title", "probability"]
-    assert table["rank"].tolist() == [1, 2, 3, 4, 5]
-    uid = task.schema.user_id(user)
-    met = {i for p in (task.train, task.valid, task.test) for i in p.item[p.user == uid].tolist()}
-    views = task.dataset.events
-    met |= set(task.schema.encode_items(views["item"][views["user"] == user]).tolist())
-    scores = {}
-    for item in range(2, task.schema.n_items):
-        batch = task.candidates(task.users_at(torch.tensor([uid])), torch.tensor([item]))
-        scores[item] = torch.sigmoid(rbh.predict(model, batch)).item()
-    best = sorted((i for i in scores if i not in met), key=lambda i: -scores[i])[:5]
-    assert table["title"].tolist() == [task.schema.title(i) for i in best]
-    assert table["probability"].tolist() == pytest.approx([scores[i] for i in best], abs=1e-6)
-    everything = rbh.recommend(model, task, user, k=10**6, seen=True)
-    assert len(everything) == task.schema.n_items - 2
-    assert len(rbh.recommend(model, task, user, k=10**6)) == task.schema.n_items - 2 - len(met)
-
-
-def test_one_user_at_a_time(task):
-    with pytest.raises(TypeError, match=r"give one user, not \[1, 2\]"):
-        rbh.recommend(FM(task.schema, dim=2), task, [1, 2])
-
-
-def test_an_unknown_user_is_named(task):
-    with pytest.raises(KeyError, match="no user 'nobody'"):
-        rbh.recommend(FM(task.schema, dim=2), task, "nobody")
-
-
-# ------------------------------------------------------------------------------------------------ keeping models
-
-
-@pytest.mark.parametrize("make", [FM, DIN])
-def test_a_model_comes_back_as_it_went(task, tmp_path, make):
-    model, _ = trained(task, make, epochs=1, batch_size=1024)
-    rbh.save(model, tmp_path / "model.safetensors")
-    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
-    before = torch.get_rng_state()
-    back = rbh.load(tmp_path / "model.safetensors")
-    assert torch.equal(torch.get_rng_state(), before)
-    assert type(back) is make
-    assert back.settings == model.settings
-    assert not back.training
-    assert torch.equal(rbh.predict(back, task.test), rbh.predict(model, task.test))
-    assert back.schema.titles == task.schema.titles
-    assert rbh.recommend(back, task, task.schema.user_ids[0]).equals(
-        rbh.recommend(model, task, task.schema.user_ids[0])
-    )
-    rbh.fit(back, task, epochs=1, batch_size=2400)  # and can be trained further
-
-
-def rewritten(path, **header):
-    """The same file with another header."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(path, "pt") as file:
-        tensors, old = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
-    save_file(tensors, path, metadata={k: v for k, v in (old | header).items() if v is not None})
-    return path
-
-
-def test_load_refuses_what_save_has_not_written(task, tmp_path):
-    path = tmp_path / "model.safetensors"
-    with pytest.raises(FileNotFoundError, match="no file"):
-        rbh.load(path)
-    torch.save({"a": 1}, path)  # a pickle
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-    path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-    model = FM(task.schema, dim=2)
-    for name in ("os.system", "als", "Recommender", "__import__", "base", "torch.nn.Linear"):
-        rbh.save(model, path)
-        with pytest.raises(ValueError, match="no such model"):
-            rbh.load(rewritten(path, model=name))
-    for header in (
-        {"settings": json.dumps({"dim": 3})},
-        {"settings": "{"},
-        {"settings": "[]"},
-        {"settings": "null"},
-        {"schema": "{}"},
-        {"schema": "null"},
-    ):
-        rbh.save(model, path)
-        with pytest.raises(ValueError, match="does not fit FM"):
-            rbh.load(rewritten(path, **header))
-    rbh.save(model, path)
-    with pytest.raises(ValueError, match="not written by"):
-        rbh.load(rewritten(path, recbyhand=None))
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-
-
-def test_save_refuses_what_load_could_not_find(task, tmp_path):
-    class Mine(Recommender):
-        def __init__(self, schema):
-            super().__init__()
-
-    with pytest.raises(TypeError, match="Mine is not a model of recbyhand"):
-        rbh.save(Mine(task.schema), tmp_path / "mine")
-    with pytest.raises(TypeError, match="Linear is not a model of recbyhand"):
-        rbh.save(nn.Linear(1, 1), tmp_path / "mine")
-    model = FM(task.schema, dim=2)
-    model.settings["dim"] = torch.ones(2)
-    with pytest.raises(TypeError, match="cannot be written as JSON"):
-        rbh.save(model, tmp_path / "mine")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_where_nothing_can_be_saved_is_named(task, tmp_path, monkeypatch):
-    model = FM(task.schema, dim=2)
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere: make it"):
-        rbh.save(model, tmp_path / "nowhere" / "model")
-    with pytest.raises(FileNotFoundError, match="is a folder: add a name"):
-        rbh.save(model, tmp_path)
-    with pytest.raises(OSError, match="model could not be written"):
-        rbh.save(model, "/proc/model")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    rbh.save(model, "~/model")
-    assert rbh.load("~/model").settings == {"dim": 2}
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_a_save_that_fails_leaves_the_old_file(task, tmp_path, monkeypatch):
-    path = tmp_path / "model"
-    rbh.save(FM(task.schema, dim=2), path)
-    before = path.read_bytes()
-    monkeypatch.setattr(training.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk is full")))
-    with pytest.raises(OSError, match="disk is full"):
-        rbh.save(FM(task.schema, dim=3), path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_no_work_per_row():
     """Ten times the rows in about the time of ten times the batches: nothing grows faster."""
     times = []
@@ -531,18 +385,3 @@ def test_no_work_per_row():
         rbh.fit(model, task, epochs=3)
         times.append(time.process_time() - started)
     assert times[1] < 3  # 48,000 examples; with a loop over rows it would be half a minute
-
-
-def test_a_model_of_float64_comes_back_as_it_was(task, tmp_path):
-    model = FM(task.schema, dim=2).double().eval()
-    rbh.save(model, tmp_path / "model")
-    logits = rbh.load(tmp_path / "model")(task.test[:5])
-    assert logits.dtype == torch.float64
-    assert torch.equal(logits, model(task.test[:5]))
-
-
-def test_a_probability_that_is_no_number_recommends_nothing(task):
-    model = MatrixFactorization(task.schema, dim=2)
-    torch.nn.init.constant_(model.mean, math.nan)
-    with pytest.raises(ValueError, match="not a number"):
-        rbh.recommend(model, task, user=task.schema.user_ids[0])
