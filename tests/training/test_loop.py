@@ -1,5 +1,7 @@
 """The training loop: repeats, stops, restores, explains."""
 
+import copy
+import functools
 import math
 import random
 import subprocess
@@ -16,6 +18,7 @@ from torch import nn
 
 import recbyhand as rbh
 from recbyhand.models import DIN, FM, DeepFM, MatrixFactorization
+from recbyhand.training import step, watch
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +295,306 @@ def test_wrong_shapes_stop_before_they_broadcast(task, squeeze):
 
     with pytest.raises(ValueError, match=r"Shaped\.forward returned logits of shape"):
         rbh.fit(Shaped(task.schema, dim=2), task)
+
+
+@pytest.mark.parametrize("wrong", [{}, None, torch.zeros(()), {"click": 1.0}, {"click": torch.zeros(2)}])
+def test_a_loss_that_names_no_scalar_terms_is_refused(task, wrong):
+    class Own(FM):
+        def loss(self, batch):
+            return wrong
+
+    with pytest.raises(TypeError, match=r"Own\.loss must return a dict of named scalar tensors"):
+        rbh.fit(Own(task.schema, dim=2), task)
+
+
+@pytest.mark.parametrize("every", [1, 3, 50])
+def test_looking_at_several_steps_at_once_finds_the_same(task, every, monkeypatch):
+    class TwoTerms(FM):
+        def loss(self, batch):
+            click = nn.functional.binary_cross_entropy_with_logits(self(batch), batch.label)
+            return {"click": click, "square": click**2}
+
+    _, expected = trained(task, TwoTerms)
+    monkeypatch.setitem(watch.EVERY, "cpu", every)
+    _, log = trained(task, TwoTerms)
+    pd.testing.assert_frame_equal(
+        log.drop(columns="seconds"), expected.drop(columns="seconds"), check_exact=True
+    )
+
+
+@pytest.mark.parametrize("fault", ["logit", "gradient"])
+def test_a_fault_that_is_seen_late_still_names_its_step_and_rows(task, fault, monkeypatch):
+    class Broken(FM):
+        steps = 0
+
+        def forward(self, batch):
+            logits = super().forward(batch)
+            if self.training:
+                self.steps += 1
+                if self.steps == 5:  # the second step of the second epoch
+                    self.mine = torch.arange(len(batch))[[3, 7]]
+                    bad = torch.zeros(len(batch)).index_fill(0, self.mine, 1) > 0
+                    logits = (
+                        torch.where(bad, torch.nan, logits)
+                        if fault == "logit"
+                        else logits + torch.sqrt(0 * logits)
+                    )
+            return logits
+
+    monkeypatch.setitem(watch.EVERY, "cpu", 50)
+    rows = [torch.randperm(2400, generator=g) for g in [torch.Generator().manual_seed(0)] for _ in range(2)]
+    rows = rows[1].tensor_split(3)[1]
+    model = Broken(task.schema, dim=2)
+    with pytest.raises(FloatingPointError, match="in epoch 2, step 2, at rows") as error:
+        rbh.fit(model, task, batch_size=800)
+    assert model.steps == 6  # it was seen when the epoch was over
+    assert torch.equal(error.value.rows, rows[model.mine] if fault == "logit" else rows)
+
+
+def test_the_gradient_that_is_wrong_is_named(task):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.right, self.wrong = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+
+        def forward(self, batch):
+            return (self.right + torch.sqrt(self.wrong)).expand(len(batch))
+
+    with pytest.raises(
+        FloatingPointError, match=r"the gradient of wrong is not in epoch 1, step 1, at rows \d+"
+    ):
+        rbh.fit(Two(), task)
+    with pytest.raises(FloatingPointError, match="the gradient of wrong is not"):
+        rbh.fit(Two(), task, clip=1.0)
+
+
+def test_a_rate_that_blows_the_scores_up_is_named(task):
+    model = FM(task.schema, dim=2)
+    with pytest.raises(
+        FloatingPointError, match=r"After epoch 1, .* of 300 logits of task\.valid .*lr is 1e\+20"
+    ):
+        rbh.fit(model, task, lr=1e20, batch_size=10**6)  # one step, whose loss was still finite
+
+
+# --------------------------------------------------------------------------------------- what is handed to fit
+
+
+class Plain(nn.Module):
+    """Not of recbyhand: a bias for every item, and a layer that has modes."""
+
+    def __init__(self, schema):
+        super().__init__()
+        self.bias = nn.Embedding(schema.n_items, 1)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, batch):
+        return self.dropout(self.bias(batch.item))[:, 0]
+
+
+def test_a_plain_module_trains_and_ends_in_evaluation_mode(task):
+    model = Plain(task.schema)
+    log = rbh.fit(model, task, epochs=3, lr=0.05)
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0]
+    assert not any(module.training for module in model.modules())
+    model = rbh.train(Plain, task, epochs=1)
+    assert list(model.log["epoch"]) == [1]
+    assert not model.training
+
+
+def test_an_exception_leaves_the_modes_as_they_were(task):
+    class Broken(Plain):
+        def forward(self, batch):
+            raise RuntimeError("no")
+
+    for mode in (True, False):
+        model = Broken(task.schema).train(mode)
+        model.dropout.train(not mode)
+        with pytest.raises(RuntimeError, match="no"):
+            rbh.fit(model, task)
+        assert (model.training, model.bias.training, model.dropout.training) == (mode, mode, not mode)
+
+
+def test_one_step_by_hand(task):
+    model = FM(task.schema, dim=2)
+    batch = task.train[:50]
+    twin = copy.deepcopy(model)
+    expected = nn.functional.binary_cross_entropy_with_logits(twin(batch), batch.label)
+    expected.backward()
+    values = step(model, batch, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert list(values) == ["loss"]
+    assert values["loss"].item() == expected.item()
+    assert not values["loss"].requires_grad
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q - 0.1 * q.grad)
+    step(model, batch, torch.optim.SGD(model.parameters(), lr=0.1))  # gradients of the step before are gone
+    second = nn.functional.binary_cross_entropy_with_logits
+    for q in twin.parameters():
+        q.data -= 0.1 * q.grad
+        q.grad = None
+    second(twin(batch), batch.label).backward()
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q - 0.1 * q.grad)
+
+
+@pytest.mark.parametrize(("clip", "length"), [(1e-3, 1e-3), (1e3, None), (None, None)])
+def test_clip_shortens_a_long_gradient_and_no_other(task, clip, length):
+    model = FM(task.schema, dim=2)
+    start = torch.cat([p.detach().flatten() for p in model.parameters()])
+    norms = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    step(model, task.train[:50], optimizer, clip=clip, look=lambda values, logits, norm: norms.append(norm))
+    moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - start
+    assert norms[0].item() > 1e-2
+    assert moved.norm().item() == pytest.approx(length or norms[0].item(), rel=1e-3)
+
+
+def test_fit_hands_its_clip_on(task):
+    start = FM(task.schema, dim=2)
+    model = copy.deepcopy(start)
+    rbh.fit(model, task, 1, batch_size=10**6, clip=1e-3, optimizer=functools.partial(torch.optim.SGD, lr=1.0))
+    moved = sum((p - q).square().sum() for p, q in zip(model.parameters(), start.parameters(), strict=True))
+    assert moved.sqrt().item() == pytest.approx(1e-3, rel=1e-3)
+    for wrong in (0, -1, "a", math.inf):
+        with pytest.raises(ValueError, match="clip="):
+            rbh.fit(model, task, clip=wrong)
+
+
+def test_an_optimizer_of_your_own(task):
+    usual, expected = trained(task)
+    own = functools.partial(torch.optim.AdamW, lr=5e-3, weight_decay=0.01)
+    _, log = trained(task, optimizer=own)
+    assert log["loss"].tolist() == expected["loss"].tolist()
+    model = copy.deepcopy(usual)
+    optimizer = torch.optim.SGD([model.bias], lr=0.5)
+    rbh.fit(model, task, epochs=1, optimizer=optimizer)
+    assert model.bias != usual.bias
+    assert torch.equal(model.embedding.table.weight, usual.embedding.table.weight)
+    with pytest.raises(ValueError, match="not this model's"):
+        rbh.fit(usual, task, optimizer=optimizer)
+    with pytest.raises(TypeError, match="not a list"):
+        rbh.fit(usual, task, optimizer=list)
+    for own in ({"lr": 0.1}, {"weight_decay": 0.0}):
+        with pytest.raises(ValueError, match="those of AdamW"):
+            rbh.fit(usual, task, optimizer=torch.optim.SGD, **own)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda step: 0.5**step,
+        functools.partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5),
+        lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+    ],
+)
+def test_a_schedule_moves_after_every_step(task, schedule):
+    """SGD at 1, 1/2, 1/4 ... on a weight whose gradient is 1: it moves by the rate."""
+    places = []
+
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(()))
+
+        def forward(self, batch):
+            return self.w.expand(len(batch))
+
+        def loss(self, batch):
+            places.append(self.w.item())
+            return {"slope": self.w * 1.0}
+
+    rbh.fit(
+        Slope(),
+        task,
+        epochs=2,
+        batch_size=1200,
+        optimizer=functools.partial(torch.optim.SGD, lr=1.0),
+        schedule=schedule,
+    )
+    assert places == [0, -1, -1.5, -1.75]
+
+
+def test_a_schedule_that_is_none(task):
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+    with pytest.raises(ValueError, match="waits for a metric"):
+        rbh.fit(FM(task.schema, dim=2), task, schedule=plateau)
+    with pytest.raises(TypeError):
+        rbh.fit(FM(task.schema, dim=2), task, schedule=3)
+
+
+class Seen(nn.Module):
+    def __init__(self, schema):
+        super().__init__()
+        self.w, self.times = nn.Parameter(torch.zeros(())), []
+
+    def forward(self, batch):
+        if self.training:
+            self.times.append(batch.time * 10**6 + batch.user)
+        return self.w.expand(len(batch))
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [[5, 3, 3, 8], torch.tensor([5, 3, 3, 8]), torch.utils.data.SubsetRandomSampler([5]), range(2, 6)],
+)
+def test_a_sampler_says_which_rows_and_in_what_order(task, sampler):
+    model = Seen(task.schema)
+    log = rbh.fit(model, task, epochs=2, batch_size=3, sampler=sampler)
+    marks = task.train.time * 10**6 + task.train.user
+    rows = list(sampler)
+    assert torch.equal(torch.cat(model.times), marks[torch.tensor(rows * 2)])
+    assert [len(t) for t in model.times] == ([2, 2] * 2 if len(rows) == 4 else [1, 1])
+    assert log["loss"].iloc[0] == pytest.approx(
+        math.log(2), abs=1e-2
+    )  # the mean over these rows, not over all
+
+
+def test_a_sampler_that_is_a_mask_or_runs_dry(task):
+    model, mask = Seen(task.schema), torch.zeros(len(task.train), dtype=torch.bool)
+    mask[[4, 9]] = True
+    rbh.fit(model, task, epochs=1, sampler=mask)
+    marks = task.train.time * 10**6 + task.train.user
+    assert torch.equal(torch.cat(model.times), marks[[4, 9]])
+    with pytest.raises(ValueError, match="sampler gives no rows"):
+        rbh.fit(model, task, epochs=2, sampler=(i for i in range(10)))
+    with pytest.raises(IndexError, match="row 2400 of 2400"):
+        rbh.fit(model, task, sampler=[2400])
+
+
+@pytest.mark.parametrize("monitor", ["NDCG@5", "HR@3"])
+def test_a_ranking_of_validation_decides(task, monitor):
+    """In epoch 2 a model that ranks by the likes of validation is what the ranking wants; click metrics see nothing."""
+    likes = torch.bincount(task.valid.item, task.valid.label, task.schema.n_items)
+
+    class Second(Script):
+        def forward(self, batch):
+            known = likes[batch.item] if self.epoch == 2 else -likes[batch.item]
+            return known if len(batch) != len(task.valid) else torch.zeros(len(batch))
+
+    model = Second(task, [])
+    log = rbh.fit(model, task, epochs=3, batch_size=10**6, lr=0.0, monitor=monitor)
+    assert list(log) == [
+        "epoch",
+        "loss",
+        "valid_auc",
+        "valid_log_loss",
+        f"valid_{monitor}",
+        "seconds",
+        "best",
+    ]
+    assert log["best"].tolist() == [False, True, False]
+    assert log["valid_auc"].tolist() == [0.5] * 3
+    k = int(monitor.split("@")[1])
+    expected = rbh.evaluate_ranking(model, task.before_test(), k)[monitor].item()
+    assert log[f"valid_{monitor}"].iloc[1] == expected > 0
+
+
+def test_a_ranking_needs_somebody_to_rank_for(task):
+    nobody = replace(task, valid=task.valid.subset(task.valid.label < 1))
+    with pytest.raises(ValueError, match="needs a user who trains and likes"):
+        rbh.fit(FM(task.schema, dim=2), nobody, monitor="NDCG@10")
+    for wrong in ("NDCG", "NDCG@0", "ndcg@10", "HR@", "AUC@3", "HR@10x", None, 3):
+        with pytest.raises(ValueError, match="is unknown: choose"):
+            rbh.fit(FM(task.schema, dim=2), task, monitor=wrong)
 
 
 def test_bad_arguments(task):
