@@ -80,7 +80,6 @@ class HistoryAttention(Widget):
             items = [schema.item_id(item) for item in targets]
         batch = test[rows[-1:].expand(len(items))]  # one history for all
         batch.item = torch.tensor(items)
-        batch.item_features = schema.item_table[batch.item]
         real = int(batch.history_mask[0].sum())
         scores = [_scores(name, model, batch)[:, :real] for name, model in models.items()]
         truth = getattr(task.dataset, "truth", None)
