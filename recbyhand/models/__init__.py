@@ -13,7 +13,9 @@ from recbyhand.models.feature_cnn import FeatureCNN
 from recbyhand.models.feature_mlp import FeatureMLP
 from recbyhand.models.fm import FM
 from recbyhand.models.fnn import FNN
+from recbyhand.models.graph_attention import GraphAttentionRecommender
 from recbyhand.models.joint_rnn import JointRNN
+from recbyhand.models.lightgcn import LightGCN
 from recbyhand.models.matrix_factorization import MatrixFactorization
 from recbyhand.models.nfm import NFM
 from recbyhand.models.poly2 import Poly2
@@ -38,7 +40,9 @@ __all__ = [
     "Factors",
     "FeatureCNN",
     "FeatureMLP",
+    "GraphAttentionRecommender",
     "JointRNN",
+    "LightGCN",
     "MatrixFactorization",
     "Poly2",
     "PooledSequence",
