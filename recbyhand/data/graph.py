@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recbyhand.data.ctr import Task
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Tables
 
 
 @dataclass(eq=False, repr=False)
@@ -109,7 +109,7 @@ def graph(task: Task) -> Graph:
     if not isinstance(task, Task):
         raise TypeError(f"graph takes a task, as rbh.data.ctr(data) makes it, not {type(task).__name__}")
     schema, train = task.schema, task.train
-    if type(task.dataset).events is Dataset.events:
+    if type(task.dataset).events is Tables.events:
         row = (train.label > 0).nonzero()[:, 0]  # (E,)
         user, item = train.user[row], train.item[row]
     else:

@@ -145,7 +145,7 @@ def test_refusals(ratings):
         small(edge=[1, 2])
     with pytest.raises(ValueError, match="whole numbers"):
         small(user=[2.0, 3.0, 3.0])
-    with pytest.raises(TypeError, match=r"rbh\.data\.ctr\(data\) makes it, not Dataset"):
+    with pytest.raises(TypeError, match=r"rbh\.data\.ctr\(data\) makes it, not Tables"):
         graph(ratings)
     with pytest.raises(ValueError, match="no liked item"):
         graph(ctr(data([(1, 5, 1, 10), (1, 6, 5, 20)]), valid=0, test=1))
