@@ -436,3 +436,13 @@ def test_refusals():
         GraphAttentionRecommender(SCHEMA, GRAPH, attention="mean").edge_weights()
     with pytest.raises(IndexError, match="layers 0 to 0"):
         GraphAttentionRecommender(SCHEMA, GRAPH).edge_weights(1)
+
+
+@pytest.mark.parametrize("kind", [LightGCN, GraphAttentionRecommender])
+def test_saved_and_loaded_with_its_graph(tmp_path, kind):
+    torch.manual_seed(0)
+    model, batch = kind(SCHEMA, GRAPH).eval(), make_batch(SCHEMA)
+    rbh.save(model, tmp_path / "m.safetensors")
+    again = rbh.load(tmp_path / "m.safetensors")
+    assert torch.equal(again(batch), model(batch))
+    assert torch.equal(again.settings["graph"].edge, GRAPH.edge)
