@@ -14,8 +14,8 @@ from torch import nn
 
 from recbyhand.data import Field, ctr, planted
 from recbyhand.data.truth import expected_auc
-from recbyhand.layers import FeatureEmbedding
 from recbyhand.evaluation.metrics import auc, paired_difference, predict, verdict
+from recbyhand.layers import FeatureEmbedding
 from recbyhand.models import ConcatMLP, FeatureMLP, MatrixFactorization, als
 from recbyhand.training import fit, seed
 from tests.factories import make_batch, make_schema
