@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, events_first, id_embedding, last_state
 from recbyhand.models.base import Recommender
@@ -29,6 +30,7 @@ class RNNRecommender(Recommender):
     def __init__(self, schema: Schema, *, dim: int = 16, hidden: int = 32, cell: str = "gru"):
         super().__init__()
         self.item = id_embedding(schema.n_items, dim)
+        hidden = size("hidden", hidden)
         self.rnn = recurrent(cell, dim, hidden)
         self.head = MLP([hidden, hidden, 1])
 
