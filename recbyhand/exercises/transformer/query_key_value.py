@@ -27,10 +27,6 @@ def qkv_1(answer):
             ((S_1 / 2).softmax(0), "You divided by 2. Here nothing is divided."),
             (torch.tensor([1.0, 0.0, -1.0]).softmax(0), "The query is (2, 0), not a vector of length 1."),
             (S_1.clamp(min=0).softmax(0), "A negative product stays negative; nothing is cut off at 0."),
-            (
-                S_1.clamp(min=0) / 2,
-                "Sharing out the positive products is no softmax: take exponentials first.",
-            ),
             ([1.0, 0.0, 0.0], "That is the hard choice. A softmax gives every key something."),
             (S_1.flip(0).softmax(0), "The order is turned round: the first key suits the query best."),
             (S_1.log_softmax(0), "These are the logarithms of the weights."),
