@@ -38,6 +38,7 @@ from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
+    gbce_loss,
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
@@ -97,6 +98,7 @@ __all__ = [
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gbce_loss",
     "gcn_neighbours",
     "get_activation",
     "gradient_reach",

@@ -125,7 +125,7 @@ def test_dropout_of_weights_keeps_the_mean():
 
 def test_attention_refuses():
     q = torch.zeros(1, 2, 4)
-    with pytest.raises(TypeError, match="True where a query may look at a key, not torch.float32"):
+    with pytest.raises(TypeError, match=r"True where a query may look at a key, not torch\.float32"):
         scaled_dot_product_attention(q, q, q, torch.ones(2, 2))
     with pytest.raises(ValueError, match="keeps no weights"):
         scaled_dot_product_attention(q, q, q, fused=True, return_weights=True)

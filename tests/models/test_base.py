@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from recbyhand import models
 from recbyhand.models import FM, MatrixFactorization, Recommender
@@ -81,7 +82,7 @@ def test_a_model_is_built_from_a_schema():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN"])
+@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN", "BST", "SASRec", "Transformer4Rec"])
 def test_weights_of_another_precision(name, dtype):
     """Nothing in a model has a precision of its own that does not fit the next layer."""
     torch.manual_seed(0)
@@ -92,13 +93,16 @@ def test_weights_of_another_precision(name, dtype):
         torch.testing.assert_close(model.to(dtype)(batch), expected.to(dtype), atol=2e-2, rtol=2e-2)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "FeatureCNN", "RNNRecommender", "RNNFactorization", "JointRNN"])
+@pytest.mark.parametrize(
+    "name",
+    [*NAMES, "FeatureCNN", "RNNRecommender", "RNNFactorization", "JointRNN", "SASRec", "Transformer4Rec"],
+)
 def test_forward_stays_on_the_device_of_its_batch(name):
     stays_on_its_device(getattr(models, name)(SCHEMA))
 
 
 @pytest.mark.parametrize("settings", [{}, {"users": True, "features": True}])
-@pytest.mark.parametrize("name", ["PooledSequence", "DIN", "DIEN"])
+@pytest.mark.parametrize("name", ["PooledSequence", "DIN", "DIEN", "BST"])
 def test_histories_stay_on_the_device_of_their_batch(name, settings):
     settings = {"features": True} if name == "PooledSequence" and settings else settings
     stays_on_its_device(getattr(models, name)(SCHEMA, **settings))
@@ -109,4 +113,5 @@ def stays_on_its_device(model):
     model, batch = model.to("meta").eval(), make_batch(SCHEMA).to("meta")
     assert model(batch).device.type == "meta"
     if hasattr(model, "attention"):
-        assert model.attention(batch).device.type == "meta"
+        weights = model.attention(batch)  # a tensor, one for each layer, or two
+        assert {a.device.type for a in tree_leaves(weights)} == {"meta"}
