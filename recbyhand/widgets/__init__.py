@@ -34,6 +34,7 @@ _HOME = {
     "FMExplorer": "fm_explorer",
     "GateExplorer": "gate_explorer",
     "GradientReach": "gradient_reach",
+    "GraphAttentionView": "graph_attention_view",
     "HeadsView": "heads_view",
     "HistoryAttention": "history_attention",
     "NormExplorer": "norm_explorer",

@@ -112,6 +112,7 @@ def test_heads_are_switched_off(open_page):
         switch, before = visit.tab.get_by_role("switch", name=HEADS[head]), head in visit.get("on")
         switch.press("Space") if press else switch.click()
         assert (head in visit.get("on")) != before
+        visit.settle()
         assert switch.get_attribute("aria-checked") == str(not before).lower()
         assert ("off" in visit.widget().locator(".tile").nth(head).get_attribute("class")) == before
         check(visit)
