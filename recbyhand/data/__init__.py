@@ -3,6 +3,7 @@
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
+from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Tables, from_frames
@@ -14,6 +15,7 @@ __all__ = [
     "DataUnavailable",
     "Examples",
     "Field",
+    "Graph",
     "Planted",
     "Ranking",
     "Schema",
@@ -21,6 +23,7 @@ __all__ = [
     "Task",
     "ctr",
     "from_frames",
+    "graph",
     "movielens",
     "planted",
     "toy",

@@ -34,6 +34,8 @@ _HOME = {
     "FMExplorer": "fm_explorer",
     "GateExplorer": "gate_explorer",
     "GradientReach": "gradient_reach",
+    "GraphAttentionView": "graph_attention_view",
+    "HeadsView": "heads_view",
     "HistoryAttention": "history_attention",
     "NormExplorer": "norm_explorer",
     "PairAttention": "pair_attention",
