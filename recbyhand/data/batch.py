@@ -28,6 +28,7 @@ class Field:
     size: int
     width: int = 1
     values: tuple[str, ...] = ()  # readable value of id 2, 3, ...
+    edges: tuple[float, ...] = ()  # of numbers that were put into groups: the edges between them
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +120,10 @@ class Schema:
         """The inverse of `to_json`."""
         plain = json.loads(text)
         for side in ("user_fields", "item_fields"):
-            plain[side] = tuple(Field(**{**f, "values": tuple(f["values"])}) for f in plain[side])
+            plain[side] = tuple(
+                Field(**{**f, "values": tuple(f["values"]), "edges": tuple(f.get("edges", ()))})
+                for f in plain[side]
+            )
         for ids in ("user_ids", "item_ids", "titles"):
             plain[ids] = tuple(plain[ids])
         return cls(**plain, user_table=user_table, item_table=item_table)

@@ -24,6 +24,7 @@ from recbyhand.models.rnn_factorization import RNNFactorization
 from recbyhand.models.rnn_recommender import RNNRecommender
 from recbyhand.models.sasrec import SASRec
 from recbyhand.models.transformer4rec import Transformer4Rec
+from recbyhand.models.two_tower import TwoTower
 from recbyhand.models.two_tower_mlp import TwoTowerMLP
 from recbyhand.models.wide_deep import WideDeep
 
@@ -52,6 +53,7 @@ __all__ = [
     "Recommender",
     "SASRec",
     "Transformer4Rec",
+    "TwoTower",
     "TwoTowerMLP",
     "UserItemMean",
     "WideDeep",

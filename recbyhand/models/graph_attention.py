@@ -65,23 +65,25 @@ class GraphAttentionRecommender(GraphModel):
         how = {"heads": heads, "dropout": dropout, "self_loops": False, "bias": False}
         self.layers = nn.ModuleList(ATTENTIONS[attention](dim, dim // heads, **how) for _ in range(layers))
         if not users:
-            del self.user
-        self.fields = nn.ModuleList()
-        if features:
-            for side in ("user", "item"):
-                fields, table = getattr(schema, f"{side}_fields"), getattr(schema, f"{side}_table")
-                self.fields.append(FeatureEmbedding(fields, dim, std=0.1) if fields else None)
-                self.register_buffer(f"{side}_table", table, persistent=False)
+            self.user = None
+        for side in ("user_fields", "item_fields"):
+            fields = getattr(schema, side) if features else ()
+            setattr(self, side, FeatureEmbedding(fields, dim, std=0.1) if fields else None)
 
     def start(self) -> Tensor:
         """h^(0) (N, d), before any message."""
-        _n_items, d = self.item.weight.shape
-        user = getattr(self, "user", None)
-        h = [self.item.weight.new_zeros(self.n_users, d) if user is None else user.weight, self.item.weight]
-        for k, fields in enumerate(self.fields):
-            if fields is not None:
-                h[k] = h[k] + fields((self.user_table, self.item_table)[k]).sum(1)  # (n, F, d) -> (n, d)
-        return torch.cat(h)  # (N, d)
+        item, every = (
+            self.item.weight,
+            torch.arange(max(self.n_users, self.n_items), device=self.edges.device),
+        )
+        user = item.new_zeros(self.n_users, item.shape[1]) if self.user is None else self.user.weight
+        if self.user_fields is not None:
+            columns = self.schema.user_features(every[: self.n_users])  # (n_users, Fu)
+            user = user + self.user_fields(columns).sum(1)  # (n_users, d)
+        if self.item_fields is not None:
+            columns = self.schema.item_features(every[: self.n_items])  # (n_items, Fi)
+            item = item + self.item_fields(columns).sum(1)  # (n_items, d)
+        return torch.cat([user, item])  # (N, d)
 
     def propagate(self, edges: Tensor) -> Tensor:
         h = self.start()  # (N, d)

@@ -42,7 +42,8 @@ class GraphModel(Recommender):
             )
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: choose one of {', '.join(map(repr, LOSSES))}")
-        self.kind, self.negatives, self.own_edges, self.n_users = loss, negatives, own, schema.n_users
+        self.kind, self.negatives, self.own_edges = loss, negatives, own
+        self.n_users, self.n_items = schema.n_users, schema.n_items
         self.user, self.item = (id_embedding(n, dim, std=0.1) for n in (schema.n_users, schema.n_items))
         self.biases = biases
         if biases:
@@ -64,7 +65,7 @@ class GraphModel(Recommender):
 
     def find(self, user: Tensor, item: Tensor) -> Tensor:
         """(...) the place of each pair among the edges, E where it is none."""
-        pair = user * self.schema.n_items + item
+        pair = user * self.n_items + item
         place = torch.searchsorted(self.pair, pair)
         return torch.where(self.pair[place] == pair, place, len(self.edge_row))
 

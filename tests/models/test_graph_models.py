@@ -54,13 +54,14 @@ def known_pairs(n=4, schema=SCHEMA, g=GRAPH):
     """A batch of pairs that are edges."""
     at = torch.linspace(0, len(g) - 1, n).long()
     batch = make_batch(schema, B=n, user=g.user[at].tolist(), item=g.item[at].tolist())
+    batch.edge = g.edge[at]
     return batch, at
 
 
 # --- what is computed ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", [0, 1, 3])
 def test_lightgcn_is_that_of_pytorch_geometric(layers):
     mine = LightGCN(SCHEMA, GRAPH, dim=8, layers=layers).double().eval()
     theirs = TheirLightGCN(GRAPH.n_nodes, 8, layers).double()
@@ -72,9 +73,8 @@ def test_lightgcn_is_that_of_pytorch_geometric(layers):
 
 
 def test_lightgcn_without_layers_is_matrix_factorisation():
-    mine, other = LightGCN(SCHEMA, GRAPH, biases=True), MatrixFactorization(SCHEMA)
+    mine, other = LightGCN(SCHEMA, GRAPH, layers=0, biases=True), MatrixFactorization(SCHEMA)
     other.load_state_dict(mine.state_dict())
-    mine.layers = 0
     batch = make_batch(SCHEMA)
     torch.testing.assert_close(mine(batch), other(batch))
 
@@ -103,7 +103,7 @@ def test_attention_by_hand():
 def test_features_start_a_node():
     model = GraphAttentionRecommender(SCHEMA, GRAPH, dim=4)
     h = model.start()
-    gender, age = (model.fields[0].vectors(name) for name in ("gender", "age"))
+    gender, age = (model.user_fields.vectors(name) for name in ("gender", "age"))
     g, a = SCHEMA.user_table[5]
     torch.testing.assert_close(h[5], model.user.weight[5] + gender[g] + age[a])
     bare = GraphAttentionRecommender(SCHEMA, GRAPH, dim=4, features=False)
@@ -174,6 +174,7 @@ def test_own_edges_stay_where_asked_for(make):
 def test_pairs_that_are_no_edges_take_none_away(make):
     model, g = make().train(), GRAPH
     strange = make_batch(SCHEMA, B=2, user=[COLD_USER, int(g.user[0])], item=[int(g.item[0]), COLD_ITEM])
+    strange.edge = torch.tensor([0, 1])
     torch.testing.assert_close(model(strange), model.eval()(strange))
 
 
@@ -205,7 +206,7 @@ def coin_world():
     label = torch.randint(2, (600,), generator=g).float()
     liked = label.nonzero()[:, 0]
     batch = make_batch(schema, B=600, user=user.tolist(), item=item.tolist())
-    batch.label = label
+    batch.label, batch.edge = label, torch.arange(600)
     return schema, Graph(user[liked], item[liked], liked, 42, 62), batch
 
 
@@ -435,3 +436,13 @@ def test_refusals():
         GraphAttentionRecommender(SCHEMA, GRAPH, attention="mean").edge_weights()
     with pytest.raises(IndexError, match="layers 0 to 0"):
         GraphAttentionRecommender(SCHEMA, GRAPH).edge_weights(1)
+
+
+@pytest.mark.parametrize("kind", [LightGCN, GraphAttentionRecommender])
+def test_saved_and_loaded_with_its_graph(tmp_path, kind):
+    torch.manual_seed(0)
+    model, batch = kind(SCHEMA, GRAPH).eval(), make_batch(SCHEMA)
+    rbh.save(model, tmp_path / "m.safetensors")
+    again = rbh.load(tmp_path / "m.safetensors")
+    assert torch.equal(again(batch), model(batch))
+    assert torch.equal(again.settings["graph"].edge, GRAPH.edge)

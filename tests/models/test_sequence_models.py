@@ -36,6 +36,10 @@ VARIANTS = [
     ("Transformer4Rec", {}),
     ("Transformer4Rec", {"sampled": 5, "norm": "post", "layers": 2}),
     ("Transformer4Rec", {"auxiliary": "label"}),
+    ("TwoTower", {}),
+    ("TwoTower", {"users": True, "features": False, "shared": False, "loss": "sampled", "negatives": 5}),
+    ("TwoTower", {"features": False, "normalise": False, "loss": "bce"}),
+    ("TwoTower", {"pooling": "mean", "users": True, "loss": "bce"}),
 ]
 HISTORY = ("history", "history_mask", "history_labels", "history_time")
 
