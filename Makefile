@@ -37,7 +37,8 @@ classroom: .venv/ready
 	$(PY) -m recbyhand.exercises.classroom export _build/classroom
 
 bench: .venv/ready
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script; done
+	@set -e; for script in benchmarks/[a-z]*.py benchmarks/[a-z]*/[a-z]*.py; do \
+		name=$$(echo $${script%.py} | tr / .); echo "== $$name"; $(PY) -m $$name; done
 
 test-repeat: .venv/ready
 	@$(PY) tests/book/repeat.py

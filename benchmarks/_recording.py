@@ -117,11 +117,12 @@ def widen(run: Callable[..., dict], axes: dict[str, tuple], seeds: int = 5, furt
 
 
 def keep(name: str, rows: list[dict], *paths: str) -> None:
-    """Write results/<name>.csv anew; rows of data sets that were not measured now stay as they are."""
+    """Write results/<name>.csv ("interest/din") anew; rows of data sets that were not measured now stay as they are."""
     file, new = RESULTS / f"{name}.csv", pd.DataFrame(rows).assign(commit=commit(*paths))
     if file.exists() and "data" in new:
         old = pd.read_csv(file, dtype={"commit": str})
         new = pd.concat([old[~old["data"].isin(new["data"])], new])
+    file.parent.mkdir(parents=True, exist_ok=True)
     new.to_csv(file, index=False)
     by = [column for column in ("data", "model", "activation", "alpha") if column in new]
     print(new[new["chosen"].astype(bool)].groupby(by)["test_auc"].agg(["mean", "std"]).round(4))

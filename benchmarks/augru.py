@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from _recording import commit
 from torch import nn
 
+from benchmarks._recording import commit
 from recbyhand.layers import AUGRU
 
 ROOT = Path(__file__).resolve().parents[1]

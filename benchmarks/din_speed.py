@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from _recording import commit
 from torch.nn import functional as F
 
 import recbyhand as rbh
+from benchmarks._recording import commit
 from recbyhand.data import Batch, Schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,16 +27,8 @@ B, L, D, USERS, ITEMS = 1024, 20, 16, 945, 1684
 
 
 def made_up() -> tuple[Schema, Batch]:
-    g = torch.Generator().manual_seed(0)
-    none = torch.zeros(USERS, 0, dtype=torch.long), torch.zeros(ITEMS, 0, dtype=torch.long)
-    schema = Schema(USERS, ITEMS, (), (), *none, L)
-    user, item = (torch.randint(2, n, (B,), generator=g) for n in (USERS, ITEMS))
-    mask = torch.arange(L) < torch.randint(0, L + 1, (B, 1), generator=g)  # (B, L)
-    history = torch.randint(2, ITEMS, (B, L), generator=g) * mask
-    time_of = torch.arange(L).expand(B, L) * mask
-    label = torch.randint(2, (B,), generator=g).float()
-    at = torch.full((B,), 100)
-    batch = Batch(user, item, none[0][user], none[1][item], history, mask, mask.float(), time_of, at, label)
+    schema = rbh.data.toy_schema(USERS, ITEMS, user_fields=(), item_fields=(), history=L)
+    batch = rbh.data.toy(B, schema)
     return schema, batch
 
 

@@ -1,4 +1,4 @@
-"""How many examples of MovieLens 100K a second `fit` learns from: `python benchmarks/throughput.py`.
+"""How many examples of MovieLens 100K a second `fit` learns from: `python -m benchmarks.throughput`.
 
 Writes benchmarks/results/throughput.csv. The time is that of training steps and of gathering the histories, at d = 16
 and the default batch; validation is left out. The best of two epochs after one to warm up: what the machine can do, not
@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 import torch
-from _recording import commit
 
 import recbyhand as rbh
+from benchmarks._recording import commit
 
 MODELS = {  # with what is not the default: dim is 16 where there are vectors
     "MatrixFactorization": {},

@@ -1,4 +1,4 @@
-"""How long a widget takes to redraw when a slider moves: `python benchmarks/widgets.py`.
+"""How long a widget takes to redraw when a slider moves: `python -m benchmarks.widgets`.
 
 Every widget at its largest size in the book (`tests/widgets/cases/`), in Chromium at 1280 and at 390 px. For each of
 its sliders (those it draws itself, too), steppers and drop-downs, and one field of a matrix of numbers, 120 events,

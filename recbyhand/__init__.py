@@ -13,18 +13,19 @@ _HOME = {
     "train": "training",
     "save": "training",
     "load": "training",
-    "recommend": "training",
-    "predict": "metrics",
-    "evaluate": "metrics",
-    "evaluate_ranking": "metrics",
-    "compare": "metrics",
+    "recommend": "evaluation",
+    "predict": "evaluation",
+    "evaluate": "evaluation",
+    "evaluate_ranking": "evaluation",
+    "compare": "evaluation",
     "claim": "claims",
+    "recorded": "results",
     "show": "source",
     "check": "exercises",
     "hint": "exercises",
     "quiz": "exercises",
 }
-_MODULES = ("data", "layers", "models", "training", "metrics", "plots", "widgets", "exercises")
+_MODULES = ("data", "layers", "models", "training", "evaluation", "metrics", "plots", "widgets", "exercises")
 
 __all__ = [*_HOME, *_MODULES]
 
@@ -33,7 +34,8 @@ def __getattr__(name: str):
     if name in _HOME:
         return getattr(importlib.import_module(f"recbyhand.{_HOME[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"recbyhand.{name}")
+        where = "evaluation.metrics" if name == "metrics" else name
+        return importlib.import_module(f"recbyhand.{where}")
     raise AttributeError(f"module 'recbyhand' has no attribute {name!r}")
 
 

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Schema
-from recbyhand.metrics import auc, check_logits, check_model, check_schema, device_of, log_loss, predict
+from recbyhand.evaluation.metrics import auc, log_loss
+from recbyhand.evaluation.predict import check_logits, check_model, check_schema, device_of, predict
 
 __all__ = ["fit", "load", "predict", "recommend", "save", "seed", "train"]
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from browsing import ROOT
 
+import recbyhand as rbh
+
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 
@@ -19,41 +21,49 @@ def code_of(lesson: str) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.csv")), ids=lambda file: file.stem)
-def test_a_script_writes_it_and_each_row_has_a_commit(file):
-    script = (BENCHMARKS / f"{file.stem}.py").read_text(encoding="utf8")
-    assert f"results/{file.name}" in ast.get_docstring(ast.parse(script))
-    commits = pd.read_csv(file, dtype=str)["commit"].fillna("none")
+NAMES = sorted(file.relative_to(RESULTS).with_suffix("").as_posix() for file in RESULTS.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_writes_it_and_each_row_has_a_commit(name):
+    script = BENCHMARKS / f"{name}.py"
+    assert script.is_file(), f"benchmarks/results/{name}.csv: no {script.relative_to(ROOT)} that writes it"
+    assert f"results/{name}.csv" in ast.get_docstring(ast.parse(script.read_text(encoding="utf8")))
+    commits = rbh.recorded(name)["commit"].fillna("none")
     assert commits.str.fullmatch(r"[0-9a-f]{7,}(\+|-dirty)?").all(), commits.unique()
 
 
 def test_what_a_lesson_reads_is_recorded():
     read = {}
     for path in sorted((ROOT / "chapters").rglob("*.ipynb")):
-        text = "\n".join(code for code in code_of(f"{path.parent.name}/{path.stem}") if '"results"' in code)
-        names = re.findall(r'"(\w+\.csv)"', text)
-        read[path.stem] = names + re.findall(r"benchmarks/results/(\w+\.csv)", text)
+        cells = [code for code in code_of(f"{path.parent.name}/{path.stem}") if "rbh.recorded(" in code]
+        read[path.stem] = [name for code in cells for name in re.findall(r'"([a-z_]+/\w+)"', code)]
     found = {name for names in read.values() for name in names}
     assert len(found) > 10, "the pattern no longer finds what lessons read"
-    assert not found - {file.name for file in RESULTS.glob("*.csv")}
+    assert not found - set(NAMES)
+
+
+def test_a_table_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(FileNotFoundError, match="interest/din"):
+        rbh.recorded("interest/dinn")
 
 
 OTHER_NAMES = {"MLP": "FeatureMLP", "network": "FeatureMLP"}
-CHOSEN = {  # lesson: files of the search, the data set of each `chosen = {...}` in turn
-    "02_cnn_rnn/convolution": (("convolution", "crosses"), ("crosses", "100k")),
-    "02_cnn_rnn/two_losses": (("two_losses",), ("drift",)),
-    "02_cnn_rnn/user_state": (("user_state",), (None,)),
-    "03_fm/crosses": (("crosses",), ("crosses", "100k")),
-    "03_fm/wide_and_deep": (("fm_family",), ("crosses", "100k")),
-    "04_interest/pooling_is_blind": (("pooling",), ("interests",)),
-    "04_interest/relu_to_dice": (("dice",), ("interests", "100k")),
+CHOSEN = {  # lesson: tables of the search, the data set of each `chosen = {...}` in turn
+    "02_cnn_rnn/convolution": (("cnn_rnn/convolution", "fm/crosses"), ("crosses", "100k")),
+    "02_cnn_rnn/two_losses": (("cnn_rnn/two_losses",), ("drift",)),
+    "02_cnn_rnn/user_state": (("cnn_rnn/user_state",), (None,)),
+    "03_fm/crosses": (("fm/crosses",), ("crosses", "100k")),
+    "03_fm/wide_and_deep": (("fm/seven_models",), ("crosses", "100k")),
+    "04_interest/pooling_is_blind": (("interest/pooling_is_blind",), ("interests",)),
+    "04_interest/relu_to_dice": (("interest/relu_to_dice",), ("interests", "100k")),
 }
 
 
 @pytest.mark.parametrize("lesson", CHOSEN)
 def test_a_lesson_uses_the_settings_that_won(lesson):
     files, data_sets = CHOSEN[lesson]
-    won = pd.concat(pd.read_csv(RESULTS / f"{file}.csv") for file in files).query("chosen and seed == 0")
+    won = pd.concat(rbh.recorded(name) for name in files).query("chosen and seed == 0")
     won = won.rename(columns={"activation": "model", "alpha": "model"}).set_index(["data", "model"])
     won = won[["lr", "weight_decay"]]
     trees = [ast.parse(code) for code in code_of(lesson) if "\nchosen = {" in f"\n{code}"]

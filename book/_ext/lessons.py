@@ -110,10 +110,14 @@ def key(path: Path) -> str:
     digest = hashlib.sha256(_package().encode() + json.dumps(cells).encode())
     words = set(re.findall(r"\w+", " ".join(source for source, _ in cells)))
     beside = [p for p in path.parent.iterdir() if p.is_file() and p.suffix in {".py", ".csv", ".json"}]
-    recorded = (ROOT / "benchmarks" / "results").glob("*.csv")
-    for file in sorted([*beside, *recorded]):
-        if file.stem in words:
-            digest.update(file.name.encode() + file.read_bytes())
+    results = ROOT / "benchmarks" / "results"
+    # rbh.recorded("interest/din")
+    named = set(re.findall(r"[\"'](\w+/\w+)[\"']", " ".join(source for source, _ in cells)))
+    recorded = [
+        p for p in results.rglob("*.csv") if p.relative_to(results).with_suffix("").as_posix() in named
+    ]
+    for file in sorted([*(p for p in beside if p.stem in words), *recorded]):
+        digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,21 +5,24 @@ from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
 from recbyhand.data.movielens import movielens
 from recbyhand.data.planted import Planted, planted
-from recbyhand.data.tables import Dataset, from_frames
+from recbyhand.data.tables import Tables, from_frames
+from recbyhand.data.toy import toy, toy_schema
 
 __all__ = [
     "Batch",
     "DataDamaged",
     "DataUnavailable",
-    "Dataset",
     "Examples",
     "Field",
     "Planted",
     "Ranking",
     "Schema",
+    "Tables",
     "Task",
     "ctr",
     "from_frames",
     "movielens",
     "planted",
+    "toy",
+    "toy_schema",
 ]

@@ -78,6 +78,26 @@ class Schema:
             raise IndexError(f"item ids are 0 to {self.n_items - 1}, not {item}")
         return self.titles[item - 2] if item >= 2 else ("padding", "unknown")[item]
 
+    def user_features(self, user: Tensor) -> Tensor:
+        """The features of users by id: (...) -> (..., Fu), on the device of the ids."""
+        return _look_up_rows(self._tables_on(user.device)[0], user)
+
+    def item_features(self, item: Tensor) -> Tensor:
+        """The features of items by id: (...) -> (..., Fi), on the device of the ids."""
+        return _look_up_rows(self._tables_on(item.device)[1], item)
+
+    def _tables_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if device not in self._copies:  # one copy per device, made when first asked for
+            self._copies[device] = self.user_table.to(device), self.item_table.to(device)
+        return self._copies[device]
+
+    @cached_property
+    def _copies(self) -> dict:
+        return {}
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_copies"}
+
     @cached_property
     def _users(self) -> dict:
         return {raw: i for i, raw in enumerate(self.user_ids, start=2)}
@@ -156,20 +176,38 @@ def row_numbers(rows, n: int) -> Tensor:
     return rows
 
 
+def _look_up_rows(table: Tensor, ids: Tensor) -> Tensor:
+    return table.index_select(0, ids.reshape(-1)).view(*ids.shape, table.shape[1])
+
+
 @dataclass
 class Batch:
-    """B examples as tensors. Histories are oldest first, with padding after the newest event."""
+    """B examples as tensors of ids. Histories are oldest first, with padding after the newest event.
+
+    Features are not copied: they are looked up in the schema, by id, when a model asks. So
+    `dataclasses.replace(batch, item=other)` is the same rows with another item, features included.
+    """
 
     user: Tensor  # (B,)
     item: Tensor  # (B,)
-    user_features: Tensor  # (B, Fu)
-    item_features: Tensor  # (B, Fi)
     history: Tensor  # (B, L) item ids
     history_mask: Tensor  # (B, L) True = real
     history_labels: Tensor  # (B, L) float, 0 where padded
     history_time: Tensor  # (B, L) seconds, 0 where padded
     time: Tensor  # (B,) seconds
     label: Tensor  # (B,) float
+    schema: Schema
+    edge: Tensor | None = None  # (B,) the row of `task.train` each example is; -1: it is of another part
+
+    @property
+    def user_features(self) -> Tensor:
+        """(B, Fu) feature ids of the users."""
+        return self.schema.user_features(self.user)
+
+    @property
+    def item_features(self) -> Tensor:
+        """(B, Fi) feature ids of the items."""
+        return self.schema.item_features(self.item)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -177,10 +215,13 @@ class Batch:
     def __getitem__(self, rows) -> Batch:
         """A slice, row numbers (tensor, array, list) or a mask (B,); one number gives a batch of 1."""
         rows = row_numbers(rows, len(self))
-        return Batch(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
+        return self._map(lambda tensor: tensor[rows])
 
     def to(self, device) -> Batch:
-        return Batch(*(getattr(self, f.name).to(device) for f in dataclasses.fields(self)))
+        return self._map(lambda tensor: tensor.to(device))
+
+    def _map(self, change) -> Batch:
+        return type(self)(**{k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
 
     def ids(self) -> Tensor:
         """(B, 2 + Fu + Fi): one column of ids per column of `Schema.fields`, in that order."""

@@ -14,6 +14,7 @@ The rules, each held by a test in `tests/data/test_ctr.py`:
 from __future__ import annotations
 
 import copy
+import dataclasses
 import html
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Batch, Field, Schema, row_numbers
-from recbyhand.data.tables import Dataset, check_like, readable
+from recbyhand.data.tables import Tables, check_like, readable
 
 MAX_VALUES = 10  # of a field with several values, the first ten of a row are kept
 
@@ -88,6 +89,7 @@ class Examples:
     cold_item: Tensor  # (N,) True: the item has no example in training
     schema: Schema
     events: Events
+    edge: Tensor | None = None  # (N,) the row of `task.train` that an example is; -1 in the other parts
 
     def __len__(self) -> int:
         return len(self.label)
@@ -95,22 +97,22 @@ class Examples:
     def __getitem__(self, rows) -> Batch:
         """A slice, row numbers (tensor, array, list) or a mask (N,); one number gives a batch of 1."""
         rows = row_numbers(rows, len(self))
-        user, item = self.user[rows], self.item[rows]
+        user = self.user[rows]  # (B,)
         return Batch(
             user,
-            item,
-            self.schema.user_table[user],
-            self.schema.item_table[item],
+            self.item[rows],
             *self.events.window(user, self.end[rows], self.schema.history),
             self.time[rows],
             self.label[rows],
+            self.schema,
+            None if self.edge is None else self.edge[rows],
         )
 
     def subset(self, rows) -> Examples:
         """These rows as examples of their own, e.g. `task.test.subset(~task.test.cold_user)`."""
         rows = row_numbers(rows, len(self))
-        names = ("user", "item", "time", "label", "end", "cold_user", "cold_item")
-        return Examples(*(getattr(self, name)[rows] for name in names), self.schema, self.events)
+        columns = {k: v[rows] for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return dataclasses.replace(self, **columns)
 
     def __repr__(self) -> str:
         users, items = len(self.user.unique()), len(self.item.unique())
@@ -164,7 +166,7 @@ class Task:
     valid: Examples
     test: Examples
     schema: Schema
-    dataset: Dataset
+    dataset: Tables
     settings: dict
     events: Events
 
@@ -184,8 +186,7 @@ class Task:
             time = torch.as_tensor(time, dtype=torch.long).expand_as(user)
             end = self.events.end(user, time)
         window = self.events.window(user, end, self.schema.history)
-        features = self.schema.user_table[user], self.schema.item_table[none]
-        return Batch(user, none, *features, *window, time, torch.zeros(len(user)))
+        return Batch(user, none, *window, time, torch.zeros(len(user)), self.schema, none - 1)
 
     def candidates(self, batch: Batch, items: Tensor) -> Batch:
         """Every row of `batch` with every item: U rows and `items` (I,), or (U, I), give U * I examples.
@@ -196,10 +197,7 @@ class Task:
         items = torch.as_tensor(items, dtype=torch.long, device=batch.user.device)
         items = torch.atleast_1d(items).expand(len(batch), -1)  # (U, I)
         row = torch.arange(len(batch), device=items.device).repeat_interleave(items.shape[1])  # (U * I,)
-        wide = batch[row]
-        wide.item = items.reshape(-1)  # (U * I,)
-        wide.item_features = self.schema.item_table.to(items.device)[wide.item]  # (U * I, Fi)
-        return wide
+        return dataclasses.replace(batch[row], item=items.reshape(-1))  # (U * I,)
 
     def catalogue(self) -> Tensor:
         """Ids of all items, (n_items - 2,)."""
@@ -260,7 +258,7 @@ class Task:
 
 
 def ctr(
-    dataset: Dataset,
+    dataset: Tables,
     *,
     history: int = 20,
     split: str = "user",
@@ -297,7 +295,7 @@ def ctr(
         raise ValueError(f'history_of={history_of!r}: choose "liked" or "all"')
     history, seed = whole("history", history), whole("seed", seed, least=0)
     if like is not None:
-        if type(dataset).targets is not Dataset.targets:
+        if type(dataset).targets is not Tables.targets:
             raise ValueError(f"{dataset.name}: its labels are not made from ratings; leave out like={like}")
         check_like(dataset.ratings["rating"], like)
         dataset = copy.copy(dataset)
@@ -342,6 +340,8 @@ def ctr(
     cold_item[item[in_training]] = False
     everything = Examples(user, item, time, label, end, cold_user[user], cold_item[item], schema, events)
     parts = [everything.subset(torch.from_numpy(part == p)) for p in range(3)]
+    for p, examples in enumerate(parts):
+        examples.edge = torch.arange(len(examples)) if p == 0 else torch.full((len(examples),), -1)
     settings = {"history": history, "split": split, "history_of": history_of, "like": dataset.like}
     settings |= {"valid": valid, "test": test, "seed": seed}
     return Task(*parts, schema, dataset, settings, events)
@@ -362,9 +362,7 @@ def _cut(user: np.ndarray, time: np.ndarray, valid: float, test: float) -> np.nd
     return np.repeat(part, size)
 
 
-def _columns(
-    dataset: Dataset, table: pd.DataFrame, name: str, may_be_empty: bool = False
-) -> list[np.ndarray]:
+def _columns(dataset: Tables, table: pd.DataFrame, name: str, may_be_empty: bool = False) -> list[np.ndarray]:
     """User ids, item ids, time and label of a table of targets or events."""
     missing = [c for c in ("user", "item", "time", "label") if c not in table]
     if missing:
@@ -384,7 +382,7 @@ def _columns(
     return [*columns, table["time"].to_numpy(np.int64), table["label"].to_numpy(np.float32)]
 
 
-def _schema(dataset: Dataset, history: int) -> Schema:
+def _schema(dataset: Tables, history: int) -> Schema:
     for kind, table in (("user", dataset.users), ("item", dataset.items)):
         if table[kind].duplicated().any():
             twice = table[kind][table[kind].duplicated()].iloc[0]

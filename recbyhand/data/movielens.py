@@ -1,4 +1,4 @@
-"""MovieLens, the real data of this book: found, verified, and read into the three tables of a `Dataset`.
+"""MovieLens, the real data of this book: found, verified, and read into three `Tables`.
 
 F. M. Harper and J. A. Konstan (2015). The MovieLens Datasets: History and Context. ACM TiiS 5(4), 19.
 https://doi.org/10.1145/2827872
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from recbyhand.data.download import DataDamaged, DataUnavailable, fetch, short
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Tables
 
 SITE = "https://files.grouplens.org/datasets/movielens/"
 
@@ -79,8 +79,8 @@ class _Release:
 
 def movielens(
     name: str = "100k", *, folder: str | Path | None = None, download: bool = True, fallback: bool = True
-) -> Dataset:
-    """MovieLens `"100k"`, `"1m"` or `"latest-small"` as a `Dataset`.
+) -> Tables:
+    """MovieLens `"100k"`, `"1m"` or `"latest-small"` as `Tables`.
 
     users    `user`, `age` (7 groups), `gender`, `occupation`; of "latest-small" nothing but `user` is known
     items    `item`, `title` (as published), `year` (decade of the title's year, "1990s", or "unknown"),
@@ -139,7 +139,7 @@ def _places(release: _Release, folder: str | Path | None) -> list[Path]:
     return [path if path.name == release.folder else path / release.folder for path in paths]
 
 
-def _read(release: _Release, folder: Path) -> Dataset:
+def _read(release: _Release, folder: Path) -> Tables:
     files, part = list(release.files), False
     if release.part and not (folder / files[0].name).exists() and (folder / release.part.name).exists():
         files[0], part = release.part, True
@@ -148,7 +148,7 @@ def _read(release: _Release, folder: Path) -> Dataset:
     if part:
         users = users[users["user"].isin(ratings["user"].unique())].reset_index(drop=True)
     counts = f"{len(ratings):,} ratings of {len(items):,} films by {len(users):,} users"
-    return Dataset(
+    return Tables(
         name=f"{release.folder} ({whole})" if part else release.folder,
         users=users,
         items=items,
@@ -158,7 +158,7 @@ def _read(release: _Release, folder: Path) -> Dataset:
     )
 
 
-def _stand_in(key: str, release: _Release, error: Exception) -> Dataset:
+def _stand_in(key: str, release: _Release, error: Exception) -> Tables:
     from recbyhand.data.planted import stand_in
 
     data = stand_in(key)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from recbyhand.arguments import number, whole
 from recbyhand.data.stand_in import stand_in
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Tables
 from recbyhand.data.titles import titles
 from recbyhand.data.truth import Truth
 
@@ -40,7 +40,7 @@ _START, _DAYS = 1_600_000_000, 300 * 86_400  # seconds
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Planted(Dataset):
+class Planted(Tables):
     """A generated data set that knows its own truth.
 
     views        what histories are made of: user, item, time, label (always 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recbyhand.data.tables import Dataset
+from recbyhand.data.tables import Tables
 from recbyhand.data.titles import titles
 
 # Users, items, ratings. "1m" is kept small: it replaces a download, not a benchmark.
@@ -58,7 +58,7 @@ _DECADES = ("1930s", "1940s", "1950s", "1960s", "1970s", "1980s", "1990s")
 _EPOCH = 875_000_000
 
 
-def stand_in(name: str = "100k", seed: int = 0) -> Dataset:
+def stand_in(name: str = "100k", seed: int = 0) -> Tables:
     """Made-up tables with the columns, and roughly the habits, of a MovieLens data set.
 
     Few films have most ratings; users and films have means of their own; taste is of rank 4, and ages and
@@ -126,7 +126,7 @@ def stand_in(name: str = "100k", seed: int = 0) -> Dataset:
             "genres": [tuple(g for g, h in zip(_GENRES, row, strict=True) if h) for row in has],
         }
     )
-    return Dataset(
+    return Tables(
         name=f"stand-in for MovieLens {name}",
         users=users,
         items=items,

@@ -1,4 +1,4 @@
-"""The tables a task is made from: `Dataset`, and `from_frames` for a reader's own."""
+"""The tables a task is made from: `Tables`, and `from_frames` for a reader's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recbyhand.arguments import number
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Dataset:
+class Tables:
     """Three tables and a name; what a click is and what a history is made of are derived from them.
 
     users     one row per user: `user` and feature columns (strings)
@@ -103,7 +103,7 @@ def from_frames(
     like: float = 4,
     scale: tuple[float, float] = (0, 5),
     name: str = "my data",
-) -> Dataset:
+) -> Tables:
     """A data set from your own tables; they are copied, checked and never changed.
 
     ratings   `user`, `item`, `rating` and, if there is one, `time`; other columns are left out
@@ -158,7 +158,7 @@ def from_frames(
     titles = items["title"] if "title" in items else pd.Series(pd.NA, index=items.index, dtype=object)
     items["title"] = titles.astype(object).where(titles.notna(), items["item"]).astype(str)
     ratings = table.sort_values("time", kind="stable", ignore_index=True)
-    return Dataset(name=name, users=users, items=items, ratings=ratings, like=like, note=note)
+    return Tables(name=name, users=users, items=items, ratings=ratings, like=like, note=note)
 
 
 def check_like(rating: pd.Series, like: float) -> None:

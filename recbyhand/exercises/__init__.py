@@ -1,7 +1,7 @@
 """The checks behind "Your turn": what a reader calls (`check`, `hint`, `quiz`), and how to write an exercise.
 
-**One module per lesson** (`mlp_features.py` for chapters/01_mlp/features, ...) registers its exercises and its
-quiz. Every module in this folder is found by itself; nothing has to be listed anywhere.
+**One module per lesson** (`mlp/features.py` for chapters/01_mlp/features, ...) registers its exercises and its
+quiz. Every module in these folders is found by itself; nothing has to be listed anywhere.
 
     from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong, shape
     from recbyhand.exercises.quizzes import question, quiz
@@ -37,7 +37,7 @@ one) is dealt with: do not handle it. Draw random inputs from the generator pass
 disturbs the lesson's own random numbers.
 
 **Planted wrong answers** live in `tests/exercises/wrong_answers/`, apart from the check they must trip (the
-file has the name of the lesson's module):
+file has the chapter and the name of the lesson):
 
     WRONG = [("mf-1", "forgot the ridge", torch.tensor([2.0, 1.0]), "forgot the ridge"), ...]
     #         id      the mistake         the answer                a part of the hint it must get

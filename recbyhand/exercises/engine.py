@@ -280,10 +280,10 @@ def same(a: Any, b: Any, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
 
 
 def load_all() -> dict[str, Exercise]:
-    """Import every chapter's module of exercises, and return the registry."""
-    for module in pkgutil.iter_modules([str(_HERE)]):
-        if module.name not in _MACHINERY:
-            importlib.import_module(f"recbyhand.exercises.{module.name}")
+    """Import every lesson's module of exercises, and return the registry."""
+    for module in pkgutil.walk_packages([str(_HERE)], "recbyhand.exercises."):
+        if module.name.rpartition(".")[2] not in _MACHINERY:
+            importlib.import_module(module.name)
     return EXERCISES
 
 

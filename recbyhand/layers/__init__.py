@@ -15,11 +15,25 @@ from recbyhand.layers.attention import (
 from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.crosses import CrossedWeights, feature_pairs
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
+from recbyhand.layers.graph import (
+    DotGraphAttention,
+    EdgeAttention,
+    GATLayer,
+    GATv2Layer,
+    degrees,
+    gcn_neighbours,
+    mean_neighbours,
+    sample_neighbours,
+    scatter_softmax,
+    scatter_sum,
+    sum_neighbours,
+    with_self_loops,
+)
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
-from recbyhand.layers.mlp import MLP, Dropout
+from recbyhand.layers.mlp import MLP, Dropout, concat
+from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
-from recbyhand.layers.positions import PositionalEncoding
-from recbyhand.layers.profiles import ItemVectors, UserVectors
+from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
 from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
@@ -28,6 +42,14 @@ from recbyhand.layers.softmax_loss import (
     sample_negatives,
     sampled_softmax_loss,
 )
+from recbyhand.layers.transformer import (
+    DecoderLayer,
+    EncoderLayer,
+    FeedForward,
+    TransformerDecoder,
+    TransformerEncoder,
+)
+from recbyhand.layers.vectors import ItemVectors, UserVectors
 
 __all__ = [
     "ACTIVATIONS",
@@ -40,33 +62,58 @@ __all__ = [
     "BilinearAttention",
     "Conv1d",
     "CrossedWeights",
+    "DecoderLayer",
     "Dice",
     "DotAttention",
+    "DotGraphAttention",
     "Dropout",
+    "EdgeAttention",
     "ElementwiseAttention",
+    "EncoderLayer",
     "FMInteraction",
     "FeatureEmbedding",
+    "FeedForward",
+    "GATLayer",
+    "GATv2Layer",
     "GRUCell",
     "ItemVectors",
     "LSTMCell",
     "LayerNorm",
+    "LearnedPositions",
     "LinearAttention",
     "LocalActivationUnit",
+    "MultiHeadAttention",
     "PairwiseInteraction",
     "PositionalEncoding",
     "RNNCell",
+    "TimeGapPositions",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UserVectors",
+    "age",
+    "causal_mask",
+    "concat",
+    "degrees",
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gcn_neighbours",
     "get_activation",
     "gradient_reach",
     "id_embedding",
     "last_state",
     "masked_softmax",
+    "mean_neighbours",
     "negative_sampling_loss",
+    "rotate",
     "sample_negatives",
+    "sample_neighbours",
     "sampled_softmax_loss",
+    "scaled_dot_product_attention",
+    "scatter_softmax",
+    "scatter_sum",
     "state_gradient",
+    "sum_neighbours",
     "weighted_sum",
+    "with_self_loops",
 ]

@@ -1,7 +1,8 @@
 """Attention of one target over a history of events, in the forms recommenders use.
 
 All share one interface: `weights = attention(target, history, mask)` with target (B, d), history (B, L, d),
-mask (B, L) True = real -> weights (B, L), zero where padded. A form only says how to score one event.
+mask (B, L) True = real -> weights (B, L), zero where padded. A form only says how to score one event. Axes before
+these broadcast: targets (1, I, d) and histories (U, 1, L, d) give (U, I, L), every target on every history.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 def weighted_sum(weights: Tensor, history: Tensor) -> Tensor:
     """sum_i a_i e_i: weights (B, L), history (B, L, d) -> (B, d)."""
-    return torch.einsum("bl,bld->bd", weights, history)
+    return torch.einsum("...l,...ld->...d", weights, history)
 
 
 class Attention(nn.Module):
@@ -41,8 +42,11 @@ class Attention(nn.Module):
         raise TypeError("Attention is what the forms share; use one of them, such as DotAttention(d).")
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        s = self.score(target, history, mask)  # (B, L)
-        return masked_softmax(s, mask) if self.normalise else s.masked_fill(~mask, 0)  # (B, L)
+        return self.weigh(self.score(target, history, mask), mask)  # (B, L)
+
+    def weigh(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """From scores to weights, (B, L) each."""
+        return masked_softmax(scores, mask) if self.normalise else scores.masked_fill(~mask, 0)
 
 
 class LinearAttention(Attention):
@@ -69,7 +73,7 @@ class AdditiveAttention(Attention):
         self.out = nn.Linear(hidden, 1, bias=False)
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        hidden = torch.tanh(self.event(history) + self.target(target)[:, None])  # (B, L, hidden)
+        hidden = torch.tanh(self.event(history) + self.target(target)[..., None, :])  # (B, L, hidden)
         return self.out(hidden).squeeze(-1)  # (B, L)
 
 
@@ -81,7 +85,7 @@ class DotAttention(Attention):
         self.factor = d**-0.5 if scale else 1.0
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        return torch.einsum("bld,bd->bl", history, target) * self.factor  # (B, L)
+        return torch.einsum("...ld,...d->...l", history, target) * self.factor  # (B, L)
 
 
 class BilinearAttention(Attention):
@@ -92,7 +96,7 @@ class BilinearAttention(Attention):
         self.weight = nn.Linear(d_target or d, d, bias=False)
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        return torch.einsum("bld,bd->bl", history, self.weight(target))  # (B, L)
+        return torch.einsum("...ld,...d->...l", history, self.weight(target))  # (B, L)
 
 
 class ElementwiseAttention(Attention):
@@ -103,7 +107,7 @@ class ElementwiseAttention(Attention):
         self.linear = nn.Linear(d, 1)
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        return self.linear(history * target[:, None]).squeeze(-1)  # (B, L)
+        return self.linear(history * target[..., None, :]).squeeze(-1)  # (B, L)
 
 
 class LocalActivationUnit(Attention):
@@ -129,6 +133,6 @@ class LocalActivationUnit(Attention):
         nn.init.ones_(self.out.bias)
 
     def score(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        product = self.product(history * target[:, None])  # (B, L, hidden)
-        hidden = self.event(history) + self.target(target)[:, None] + product  # (B, L, hidden)
+        product = self.product(history * target[..., None, :])  # (B, L, hidden)
+        hidden = self.event(history) + self.target(target)[..., None, :] + product  # (B, L, hidden)
         return self.out(self.dice(hidden, mask)).squeeze(-1)  # (B, L)

@@ -31,6 +31,12 @@ class Dropout(nn.Module):
         return m * x / (1 - self.p)  # (...)
 
 
+def concat(*parts: Tensor) -> Tensor:
+    """Vectors side by side, (..., d_1), (..., d_2), ... -> (..., d_1 + d_2 + ...); the axes before broadcast."""
+    shape = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return torch.cat([part.expand(*shape, -1) for part in parts], dim=-1)
+
+
 class MLP(nn.Sequential):
     """Linear layers of the given sizes, (..., sizes[0]) -> (..., sizes[-1]).
 

@@ -110,8 +110,8 @@ class AUGRUCell(nn.Module):
         """The step after its input projection: wx (B, 3 d_h), h (B, d_h), a (B, 1) -> h' (B, d_h)."""
         uh = self.hh(h)  # (B, 3 d_h)
         two = 2 * self.d_h
-        u, r = torch.sigmoid(wx[:, :two] + uh[:, :two]).chunk(2, dim=1)  # each (B, d_h)
-        n = torch.tanh(torch.addcmul(wx[:, two:], r, uh[:, two:]))  # (B, d_h)
+        u, r = torch.sigmoid(wx[..., :two] + uh[..., :two]).chunk(2, dim=-1)  # each (B, d_h)
+        n = torch.tanh(torch.addcmul(wx[..., two:], r, uh[..., two:]))  # (B, d_h)
         gate = a if self.replace else a * u  # (B, 1) or (B, d_h)
         # Under autocast the cell computes in half precision; what it remembers keeps the precision of h.
         return torch.lerp(h, n.to(h.dtype), gate.to(h.dtype))  # (1 - a u) h + a u n: (B, d_h)
@@ -123,6 +123,7 @@ class AUGRU(nn.Module):
     x (B, L, d_in), a (B, L) -> states (B, L, d_h). Where a is 0 (padding) the state stays as it is, so with
     masked weights the last column is the final state wherever the padding stands.
     The input projection of all steps is one matrix product; only the recurrence itself is a loop over L.
+    Axes before these broadcast: x (U, 1, L, d_in) and a (U, I, L) are I runs along each of U sequences.
     """
 
     def __init__(self, d_in: int, d_h: int, replace: bool = False):
@@ -131,9 +132,9 @@ class AUGRU(nn.Module):
 
     def forward(self, x: Tensor, a: Tensor) -> Tensor:
         wx = self.cell.ih(x)  # (B, L, 3 d_h)
-        h = x.new_zeros(len(x), self.cell.d_h)  # (B, d_h)
+        h = x.new_zeros(*a.shape[:-1], self.cell.d_h)  # (B, d_h)
         states = []
-        for wx_t, a_t in zip(wx.unbind(1), a[..., None].unbind(1), strict=True):
+        for wx_t, a_t in zip(wx.unbind(-2), a[..., None].unbind(-2), strict=True):
             h = self.cell.step(wx_t, h, a_t)  # (B, d_h)
             states.append(h)
-        return torch.stack(states, dim=1) if states else wx[..., : self.cell.d_h]  # (B, L, d_h)
+        return torch.stack(states, dim=-2) if states else wx[..., : self.cell.d_h]  # (B, L, d_h)

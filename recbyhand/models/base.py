@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from torch import nn
+from torch import Tensor, nn
 
 from recbyhand import arguments
 from recbyhand.data.batch import Schema
@@ -40,3 +40,8 @@ class Recommender(nn.Module):
         object.__setattr__(model, "schema", schema)
         object.__setattr__(model, "settings", settings)
         return model
+
+
+def blocks(items: Tensor, users: int, pairs: int = 1 << 16) -> tuple[Tensor, ...]:
+    """Items (I,) in pieces, none of which makes more than so many pairs with `users`: memory stays small."""
+    return items.split(max(1, pairs // max(users, 1)))

@@ -37,6 +37,10 @@ class Popularity(_Counting):
     def forward(self, batch: Batch) -> Tensor:
         return self.logit[batch.item]  # (B,)
 
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): the same list for everybody."""
+        return self.logit[items].expand(len(batch), -1)
+
 
 class UserItemMean(_Counting):
     """A generous user, a good film, and nothing about whether the two suit each other:
@@ -63,6 +67,10 @@ class UserItemMean(_Counting):
 
     def forward(self, batch: Batch) -> Tensor:
         return self.user[batch.user] + self.item[batch.item] - self.mean  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I)."""
+        return self.user[batch.user][:, None] + self.item[items] - self.mean
 
 
 def _logistic_line(x: Tensor, label: Tensor) -> tuple[float, float]:

@@ -7,17 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbyhand.data.batch import Batch, Schema
-from recbyhand.layers import (
-    AUGRU,
-    MLP,
-    BilinearAttention,
-    ItemVectors,
-    UserVectors,
-    events_first,
-    negative_sampling_loss,
-    sample_negatives,
-)
-from recbyhand.models.base import Recommender
+from recbyhand.layers import AUGRU, MLP, BilinearAttention, ItemVectors, UserVectors, concat, events_first
+from recbyhand.layers.softmax_loss import negative_sampling_loss, sample_negatives
+from recbyhand.models.base import Recommender, blocks
 
 
 class DIEN(Recommender):
@@ -55,26 +47,32 @@ class DIEN(Recommender):
         h, _, mask = self.interests(batch)
         return self.attend(self.item(batch.item), h, mask)[:, : batch.history.shape[1]]
 
-    def click(self, batch: Batch, h: Tensor, mask: Tensor) -> Tensor:
-        t = self.item(batch.item)  # (B, d)
+    def click(self, t: Tensor, user: Tensor, h: Tensor, mask: Tensor) -> Tensor:
         a = self.attend(t, h, mask)  # (B, L)
         h, gate = (a[..., None] * h, mask.to(h.dtype)) if self.evolution == "aigru" else (h, a)  # (B, L, d), (B, L)
-        x = self.evolve(h, gate)[:, -1]  # (B, d) a gate of 0 carries the state through the padding
-        return self.mlp(torch.cat([x, t, x * t, self.user(batch)], dim=1)).squeeze(-1)  # (B,)
+        x = self.evolve(h, gate)[..., -1, :]  # (B, d) a gate of 0 carries the state through the padding
+        return self.mlp(concat(x, t, x * t, user)).squeeze(-1)  # (B,)
 
     def forward(self, batch: Batch) -> Tensor:
         h, _, mask = self.interests(batch)  # (B, L, d)
-        return self.click(batch, h, mask)  # (B,)
+        return self.click(self.item(batch.item), self.user(batch), h, mask)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): interests are extracted once; each target then lets them evolve in its own way."""
+        h, _, mask = self.interests(batch)  # (U, L, d)
+        side = self.user(batch)[:, None], h[:, None], mask[:, None]  # (U, 1, ...)
+        return torch.cat([self.click(self.item(i), *side) for i in blocks(items, len(h), 1 << 14)], dim=1)
 
     def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1)
         h, after = h[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
-        other = sample_negatives(after, len(self.item.item_table), generator=generator)[..., 0]  # (N,)
+        other = sample_negatives(after, self.schema.n_items, generator=generator)[..., 0]  # (N,)
         return negative_sampling_loss(h, self.item(after), self.item(other))
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         h, tokens, mask = self.interests(batch)  # (B, L, d)
+        logit = self.click(self.item(batch.item), self.user(batch), h, mask)  # (B,)
         return {
-            "click": F.binary_cross_entropy_with_logits(self.click(batch, h, mask), batch.label),
+            "click": F.binary_cross_entropy_with_logits(logit, batch.label),
             "auxiliary": self.alpha * self.auxiliary_loss(h, tokens, mask, generator),
         }

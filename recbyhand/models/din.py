@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from recbyhand.data.batch import Batch, Schema
-from recbyhand.layers import MLP, ItemVectors, LocalActivationUnit, UserVectors, weighted_sum
-from recbyhand.models.base import Recommender
+from recbyhand.layers import MLP, ItemVectors, LocalActivationUnit, UserVectors, concat, weighted_sum
+from recbyhand.models.base import Recommender, blocks
 
 
 class DIN(Recommender):
@@ -40,8 +40,23 @@ class DIN(Recommender):
         """(B, L): the weight of each event of the history for the batch's target; 0 where padded."""
         return self.unit(self.item(batch.item), self.item(batch.history), batch.history_mask)
 
+    def click(self, x: Tensor, t: Tensor, user: Tensor) -> Tensor:
+        return self.mlp(concat(x, t, x * t, user)).squeeze(-1)  # (B,)
+
     def forward(self, batch: Batch) -> Tensor:
         e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
         a = self.unit(t, e, batch.history_mask)  # (B, L)
         x = weighted_sum(a, e)  # (B, d)
-        return self.mlp(torch.cat([x, t, x * t, self.user(batch)], dim=1)).squeeze(-1)  # (B,)
+        return self.click(x, t, self.user(batch))  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I). A score is of an event and a target, whoever asks: each pair of two items is scored once."""
+        events, place = batch.history.unique(return_inverse=True)  # (M,), (U, L)
+        e, known, user = self.item(batch.history), self.item(events), self.user(batch)[:, None]
+        logits = []
+        for some in blocks(items, len(batch)):
+            t = self.item(some)  # (I, d)
+            s = self.unit.score(t, known.expand(len(t), -1, -1), None)  # (I, M)
+            a = self.unit.weigh(s[:, place], batch.history_mask)  # (I, U, L)
+            logits.append(self.click(torch.einsum("iul,uld->uid", a, e), t, user))  # (U, I)
+        return torch.cat(logits, dim=1)

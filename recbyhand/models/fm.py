@@ -31,3 +31,18 @@ class FM(Recommender):
         w = self.linear(ids)  # (B, F, 1)
         v = self.embedding(ids)  # (B, F, d)
         return self.bias + w.sum((1, 2)) + self.interaction(v)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): the pairs within a user, those within an item, and those across: a product of two sums."""
+        users, others = batch.user, batch.user_features  # (U,), (U, Fu)
+        features = self.schema.item_table.to(items.device)[items]  # (I, Fi)
+        none = users.new_zeros  # padding, whose vectors and weights are 0
+        of_user = [users[:, None], none(len(users), 1), others, none(len(users), features.shape[1])]
+        of_item = [none(len(items), 1), items[:, None], none(len(items), others.shape[1]), features]
+        (a, u), (b, v) = (self.within(torch.cat(columns, dim=1)) for columns in (of_user, of_item))
+        return self.bias + a[:, None] + b + u @ v.T
+
+    def within(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Of some of the fields: their part of the logit (B,), and the sum of their vectors (B, d)."""
+        v = self.embedding(ids)  # (B, F, d)
+        return self.linear(ids).sum((1, 2)) + self.interaction(v), v.sum(1)

@@ -42,6 +42,12 @@ class JointRNN(Recommender):
         states, _, mask = self.states(batch)  # (B, L, d)
         return self.click(states, mask, batch.item)  # (B,)
 
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): every history is read once, whatever the number of items."""
+        states, _, mask = self.states(batch)  # (U, L, d)
+        u, v = last_state(states, mask), self.item(items)  # (U, d), (I, d)
+        return u @ v.T + self.item_bias(items).squeeze(-1) + self.bias
+
     def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1) position t has a real successor
         h, target = states[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)

@@ -32,14 +32,18 @@ class MatrixFactorization(Recommender):
             self.item_bias = id_embedding(schema.n_items, 1, std=0)
 
     def forward(self, batch: Batch) -> Tensor:
-        u = self.user(batch.user)  # (B, d)
-        v = self.item(batch.item)  # (B, d)
-        logit = (u * v).sum(-1)  # (B,)
-        if self.biases:
-            b_u = self.user_bias(batch.user)[:, 0]  # (B,)
-            b_i = self.item_bias(batch.item)[:, 0]  # (B,)
-            logit = self.mean + b_u + b_i + logit  # (B,)
-        return logit
+        u, v = self.user(batch.user), self.item(batch.item)  # (B, d), (B, d)
+        return self.offset(batch.user, batch.item) + (u * v).sum(-1)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): every user of the batch with every one of the items, by one matrix product."""
+        return self.offset(batch.user[:, None], items) + self.user(batch.user) @ self.item(items).T
+
+    def offset(self, user: Tensor, item: Tensor) -> Tensor | float:
+        """mu + b_u + b_i; ids of shapes that broadcast."""
+        if not self.biases:
+            return 0.0
+        return self.mean + self.user_bias(user)[..., 0] + self.item_bias(item)[..., 0]
 
     @classmethod
     def from_factors(cls, schema: Schema, factors: Factors) -> MatrixFactorization:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from recbyhand.data.batch import Batch, Schema
-from recbyhand.layers import MLP, ItemVectors, weighted_sum
-from recbyhand.models.base import Recommender
+from recbyhand.layers import MLP, ItemVectors, concat, weighted_sum
+from recbyhand.models.base import Recommender, blocks
 
 
 class PooledSequence(Recommender):
@@ -38,11 +38,22 @@ class PooledSequence(Recommender):
         parts = 3 if head == "product" else 2
         self.mlp = MLP([parts * self.item.width, *hidden, 1], activation=activation)
 
-    def forward(self, batch: Batch) -> Tensor:
-        e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
-        weights = batch.history_mask.to(e.dtype)  # (B, L)
+    def pooled(self, batch: Batch) -> Tensor:
+        """x (B, d): the history as one vector."""
+        e, weights = self.item(batch.history), batch.history_mask  # (B, L, d), (B, L)
+        weights = weights.to(e.dtype)
         if self.pooling == "mean":
             weights = weights / weights.sum(1, keepdim=True).clamp(min=1)  # (B, L)
-        x = weighted_sum(weights, e)  # (B, d)
-        parts = [x, t, x * t] if self.head == "product" else [x, t]
-        return self.mlp(torch.cat(parts, dim=1)).squeeze(-1)  # (B,)
+        return weighted_sum(weights, e)  # (B, d)
+
+    def click(self, x: Tensor, t: Tensor) -> Tensor:
+        parts = (x, t, x * t) if self.head == "product" else (x, t)
+        return self.mlp(concat(*parts)).squeeze(-1)  # (B,)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.click(self.pooled(batch), self.item(batch.item))  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): every history is pooled once; its vector meets all items."""
+        x = self.pooled(batch)[:, None]  # (U, 1, d)
+        return torch.cat([self.click(x, self.item(some)) for some in blocks(items, len(x))], dim=1)

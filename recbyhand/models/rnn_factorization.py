@@ -34,3 +34,7 @@ class RNNFactorization(Recommender):
     def forward(self, batch: Batch) -> Tensor:
         u, v = self.user_vectors(batch), self.item(batch.item)  # (B, d), (B, d)
         return (u * v).sum(-1) + self.item_bias(batch.item).squeeze(-1) + self.bias  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): every history is read once, whatever the number of items."""
+        return self.user_vectors(batch) @ self.item(items).T + self.item_bias(items).squeeze(-1) + self.bias

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, events_first, id_embedding, last_state
-from recbyhand.models.base import Recommender
+from recbyhand.models.base import Recommender, blocks
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -38,3 +39,18 @@ class RNNRecommender(Recommender):
         tokens, mask = events_first(tokens, mask)  # (B, L+1) the target now follows the newest event
         states, _ = self.rnn(self.item(tokens))  # (B, L+1, hidden)
         return self.head(last_state(states, mask)).squeeze(-1)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): every history is read once; each item is one more step from the state it left."""
+        tokens, mask = events_first(batch.history, batch.history_mask)  # (U, L)
+        n = mask.sum(1)  # (U,)
+        read = pack_padded_sequence(self.item(tokens), n.clamp(min=1).cpu(), True, enforce_sorted=False)
+        state = self.rnn(read)[1]  # (1, U, hidden), of an LSTM two of them
+        state = [s * (n > 0)[:, None] for s in (state if isinstance(state, tuple) else (state,))]
+        logits = []
+        for some in blocks(items, len(n)):
+            start = [s.repeat_interleave(len(some), dim=1) for s in state]  # (1, U * I, hidden)
+            target = self.item(some).repeat(len(n), 1)[:, None]  # (U * I, 1, d)
+            h, _ = self.rnn(target, tuple(start) if len(start) > 1 else start[0])  # (U * I, 1, hidden)
+            logits.append(self.head(h).view(len(n), -1))  # (U, I)
+        return torch.cat(logits, dim=1)

@@ -41,3 +41,8 @@ class TwoTowerMLP(Recommender):
         u = self.user_tower(self.user(batch.user))  # (B, out)
         v = self.item_tower(self.item(batch.item))  # (B, out)
         return (u * v).sum(-1) + self.bias  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I): each tower runs once per user and once per item; their outputs meet in one matrix product."""
+        u, v = self.user_tower(self.user(batch.user)), self.item_tower(self.item(items))  # (U, out), (I, out)
+        return u @ v.T + self.bias

@@ -7,13 +7,15 @@ How to add a widget
 -------------------
 1. `my_widget.py`: a subclass of `base.Widget` with `label`, its settings as traits tagged `sync=True`
    (`base.number`, `base.Floats`), `describe()` and `static()` (marks from `svg.py`). Validate what the
-   trait types do not: a `TraitError` says what is wrong and what would be right.
+   trait types do not: a `TraitError` says what is wrong and what would be right. `problem()` says why nothing
+   can be drawn, in the very words of the drawing's `ui.message`.
 2. `my_widget.js` beside it. Export the mathematics as pure functions; the default export is
    `widget("My widget", (ui, model) => { ...controls...; return () => { ...draw... }; })` with everything
-   else imported from `./common.js`. `draw` reads traits with `model.get` and runs after any change, at
-   most once a frame; on data it cannot draw it calls `ui.message(text)`. Controls write traits, so state
-   reaches Python. Text from data goes in by `text:` or `textContent`, colours come from `var(--c1)` ...,
-   what a pointer can do a key can do, and `ui.say(text)` tells a screen reader what changed.
+   else imported by name from `./core.js`, `./controls.js` and `./plots.js`; each file has a budget of bytes.
+   `draw` reads traits with `model.get` and runs after any change, at most once a frame; on data it cannot
+   draw it calls `ui.message(text)`. Controls write traits, so state reaches Python. Text from data goes in
+   by `text:` or `textContent`, colours come from `var(--c1)` ..., what a pointer can do a key can do, and
+   `ui.say(text)` tells a screen reader what changed.
 3. Add the name to `_HOME` below and a case to `tests/widgets/cases/`: every widget then goes through the
    tests that all share (no other host, markup in titles, axe, 390 px, light and dark, several on a page,
    degenerate data). Its own `tests/widgets/test_my_widget.py` moves each control and compares a value on

@@ -1,4 +1,6 @@
-import { button, change, chips, clamp, drag, floats, fmt, h, legend, plot, s, sample, segments, sigmoid, slider, still, table, toggle, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, s, sigmoid, still, widget } from "./core.js";
+import { button, chips, drag, segments, slider, toggle } from "./controls.js";
+import { legend, plot, sample, table } from "./plots.js";
 
 // ---- mathematics: value and derivative of each activation ------------------------------------------------
 

@@ -86,10 +86,23 @@ class ActivationCurves(Widget):
         }
         return np.where(s > 0, s, slope[name] * s)
 
+    def problem(self) -> str:
+        if not self.functions:
+            return "No activation is chosen: press one of the names above."
+        if "dice" in self.functions and not self.values.size:
+            return "The batch is empty: Dice needs at least one pre-activation."
+        if "dice" in self.functions and not np.isfinite(self.values).all():
+            return "The batch holds NaN or infinity: Dice of it is not a number."
+        return ""
+
     def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         return f"Curves of {', '.join(self.functions) or 'no activation'} for s from -6 to 6."
 
     def static(self) -> str:
+        if self.problem():
+            return self.nothing()
         width, height, low, high = 640, 260, -2.5, 6.0
 
         def x(v):

@@ -1,4 +1,6 @@
-import { canvas2d, change, clamp, floats, fmt, h, isolate, readable, select, slider, softmax, toggle, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, isolate, softmax, widget } from "./core.js";
+import { select, slider, toggle } from "./controls.js";
+import { canvas2d, readable } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -20,6 +22,10 @@ export function columnOrder(weights, columns, sort, row) {
   const by = sort === "row" ? weights[row] : order.map((j) => weights.reduce((sum, w) => sum + w[j], 0));
   return order.sort((a, b) => by[b] - by[a] || a - b);
 }
+
+/** How opaque a cell is, on a scale that no setting moves. Weights by their square root: 1/64 can be told from 0,
+ *  and a row that softens from one weight of 1 to eight of 1/8 is seen to pale. Scores in proportion. */
+export const opacityOf = (value, reach, weight) => (weight ? Math.sqrt(value / reach) : Math.abs(value) / reach);
 
 export const total = (row) => row.reduce((a, b) => a + b, 0);
 
@@ -106,7 +112,7 @@ export default widget("Attention heatmap", (ui, model) => {
     masked.hidden = hatched.hidden = !hasMask;
     heat.hidden = !get("softmax");
     if (!rows || !columns) return ui.message("There are no scores: give at least one row and one column.");
-    if (scores.data.some((v) => Number.isNaN(v) || v === Infinity)) return ui.message("The scores hold NaN or infinity, so no weights can be drawn.");
+    if (scores.data.some((v) => Number.isNaN(v) || v === Infinity)) return ui.message("The scores hold NaN or infinity: no weights can be drawn.");
     const weights = weightsOf(scores, mask, get("softmax"), get("temperature"));
     if (scores.data.every((v, i) => v === -Infinity || (mask && !mask[i]))) {
       return ui.message(`Every ${get("column_name")} is masked: there is nothing to attend to, and all weights are 0.`);
@@ -123,16 +129,17 @@ export default widget("Attention heatmap", (ui, model) => {
     const sums = 50, w = clamp((ui.width - left - sums) / columns, 1, 46);
     const hgt = clamp(w, rows > 30 ? 12 : 18, 34), top = Math.ceil(Math.min(longest("column", columns) + 4, ui.width < 500 ? 120 : 160)) + 12;
     const height = top + rows * hgt + 6;
-    let most = 0, least = 0;
-    for (const line of weights) for (const v of line) { most = Math.max(most, v); least = Math.min(least, v); }
-    const reach = Math.max(most, -least) || 1;
+    // One scale, whatever the settings: weights from 0 to 1, scores to their largest, masked or not.
+    const finite = Array.from(scores.data).filter(Number.isFinite), least = get("softmax") ? 0 : Math.min(0, ...finite);
+    const reach = get("softmax") ? 1 : Math.max(...finite, -least) || 1;
+    const ink = (v) => opacityOf(v, reach, get("softmax"));
     const gap = w > 8 ? 1 : 0;
     const image = new ImageData(columns, rows), paint = { pos: parts(color.c1), neg: parts(color.c2) };
     for (let i = 0, at = 0; i < rows; i++) {
       for (let c = 0; c < columns; c++, at += 4) {
         const v = weights[i][order[c]], tint = v < 0 ? paint.neg : paint.pos;
         image.data[at] = tint[0]; image.data[at + 1] = tint[1]; image.data[at + 2] = tint[2];
-        image.data[at + 3] = Math.round((255 * Math.abs(v)) / reach);
+        image.data[at + 3] = Math.round(255 * ink(v));
       }
     }
     [cells.width, cells.height] = [columns, rows];
@@ -169,7 +176,7 @@ export default widget("Attention heatmap", (ui, model) => {
           for (let c = 0; c < columns; c++) {
             const v = weights[i][order[c]];
             if (hasMask && !given[i * columns + order[c]] && (mask || get("show_mask"))) continue;
-            ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, Math.abs(v) / reach, color.ink, color.back);
+            ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, ink(v), color.ink, color.back);
             ctx.fillText(fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
           }
         }
@@ -228,7 +235,9 @@ export default widget("Attention heatmap", (ui, model) => {
       hasMask && get("show_mask"), Boolean(mask), w >= 38 && weights.map((r) => Array.from(r))]);
     if (drawn !== (drawn = written)) draw();
 
-    bar.style.background = least < 0 ? "linear-gradient(to right, var(--c2), var(--back), var(--c1))" : "linear-gradient(to right, var(--back), var(--c1))";
+    const at = [0, 0.02, 0.08, 0.2, 0.4, 0.7, 1], mix = (t) => `color-mix(in srgb, var(--c1) ${100 * ink(t * reach)}%, var(--back))`;
+    bar.style.background = least < 0 ? "linear-gradient(to right, var(--c2), var(--back), var(--c1))"
+      : `linear-gradient(to right, ${at.map((t) => `${mix(t)} ${100 * t}%`)})`;
     low.textContent = least < 0 ? fmt(-reach, 2) : "0";
     high.textContent = fmt(reach, 2);
     view = { left, top, w, hgt, order, weights, row, column };

@@ -74,9 +74,14 @@ class AttentionHeatmap(Widget):
                 )
         return value
 
+    def real(self) -> np.ndarray:
+        """(Q, K) bool: what is no padding. A score of minus infinity is a mask, however it came there."""
+        real = ~np.isneginf(self.scores)
+        return real & (self.mask > 0) if self.mask.size and self.use_mask else real
+
     def weights(self) -> np.ndarray:
-        """What is drawn: (Q, K) weights, or scores where softmax is off."""
-        real = np.isfinite(self.scores) if not (self.mask.size and self.use_mask) else self.mask > 0
+        """What is drawn: (Q, K) weights, or scores where softmax is off; 0 where masked."""
+        real = self.real()
         if not self.softmax or not self.scores.size:
             return np.where(real, self.scores, 0)
         scaled = np.where(real, self.scores.astype(np.float64) / self.temperature, -np.inf)
@@ -84,24 +89,40 @@ class AttentionHeatmap(Widget):
         raised = np.exp(scaled - np.where(np.isfinite(top), top, 0))
         return raised / np.maximum(raised.sum(1, keepdims=True), 1e-300)
 
-    def describe(self) -> str:
+    def opacity(self) -> np.ndarray:
+        """(Q, K) how opaque a cell is: the root of its weight, or its score over the largest, masked or not."""
+        if self.softmax:
+            return np.sqrt(self.weights())
+        finite = self.scores[np.isfinite(self.scores)]
+        return np.abs(self.weights()) / (np.abs(finite).max(initial=0) or 1)
+
+    def problem(self) -> str:
         if not self.scores.size:
-            return "An attention heatmap without scores."
+            return "There are no scores: give at least one row and one column."
+        if np.isnan(self.scores).any() or np.isposinf(self.scores).any():
+            return "The scores hold NaN or infinity: no weights can be drawn."
+        if not self.real().any():
+            return (
+                f"Every {self.column_name} is masked: there is nothing to attend to, and all weights are 0."
+            )
+        return ""
+
+    def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         rows, columns = self.scores.shape
         what = "Softmax weights" if self.softmax else "Scores"
         return f"{what} of {rows} rows ({self.row_name}) over {columns} columns ({self.column_name})."
 
     def static(self) -> str:
         rows, columns = self.scores.shape
-        if not self.scores.size or np.isnan(self.scores).any():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No scores to draw.")], self.describe())
-        weights = self.weights()
+        if self.problem():
+            return self.nothing()
         names = [list(self.rows) or [f"{self.row_name} {i + 1}" for i in range(rows)]]
         names.append(list(self.columns) or [f"{self.column_name} {j + 1}" for j in range(columns)])
         size = min(26.0, max(9.0, 460 / columns))
         left, top = (min(28, max(map(len, labels))) * 7.0 + 16 for labels in names)
-        reach = np.abs(weights).max() or 1
-        marks = [svg.pixels(left, top, columns * size, rows * size, np.abs(weights) / reach)]
+        marks = [svg.pixels(left, top, columns * size, rows * size, self.opacity())]
         marks.append(
             svg.rect(left, top, columns * size, rows * size, fill="none", stroke=svg.INK, opacity=0.4)
         )

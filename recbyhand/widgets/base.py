@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-COMMON = Path(__file__).with_name("common.js")
+from recbyhand.widgets import svg
+
+IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./(\w+\.js)";?\n', re.M)
 
 # Finds the module's sources in the page, joins them into one module (once, however many widgets use it)
 # and hands this widget over. Sources may come later in the page than the widget, never not at all.
@@ -65,10 +68,17 @@ body {{ margin: 0 auto; padding: 8px 16px; max-width: 960px; font-family: system
 
 @functools.cache
 def _module(path: Path) -> tuple[str, str]:
-    """Name (with a hash of the content) and source of one JavaScript file, its import of common.js taken out."""
-    source = path.read_text(encoding="utf-8")
-    source = re.sub(r'^import\s*\{[^}]*\}\s*from\s*"\./common\.js";?\n', "", source, flags=re.M)
+    """Name (with a hash of the content) and source of one JavaScript file, its imports of others taken out."""
+    source = IMPORT.sub("", path.read_text(encoding="utf-8"))
     return f"{path.stem}-{hashlib.sha256(source.encode()).hexdigest()[:10]}", source + "\n"
+
+
+def modules(path: Path, before: tuple[Path, ...] = ()) -> tuple[Path, ...]:
+    """A JavaScript file and those that it imports, each once, after what it imports itself."""
+    for name in IMPORT.findall(path.read_text(encoding="utf-8")):
+        if (other := path.with_name(name)) not in before:
+            before = modules(other, before)
+    return (*before, path)
 
 
 def floats(values, needs: str) -> np.ndarray:
@@ -130,7 +140,8 @@ class Widget(anywidget.AnyWidget):
     """A drawing that lives in the notebook, and in the rendered page without a kernel.
 
     A subclass stands beside a JavaScript file of its own name, declares its traits with `sync=True`, and gives
-    `label` (what it is), `describe()` (one sentence: the text alternative) and `static()` (an SVG fall-back).
+    `label` (what it is), `describe()` (one sentence: the text alternative), `problem()` (why there is nothing to draw)
+    and `static()` (an SVG fall-back).
     """
 
     label = "Widget"
@@ -141,12 +152,22 @@ class Widget(anywidget.AnyWidget):
         own = Path(inspect.getfile(cls)).with_suffix(".js")
         # traitlets derives a class of the same file for each instance: there _esm is a trait already.
         if own.is_file() and own not in getattr(cls, "_sources", ()):
-            cls._sources = (COMMON, own)
+            cls._sources = modules(own)
             cls._esm = "".join(_module(path)[1] for path in cls._sources)
 
+    def problem(self) -> str:
+        """Why nothing can be drawn, in the picture's own words; empty if something can."""
+        return ""
+
     def describe(self) -> str:
-        """One sentence that says what the drawing shows."""
-        return f"{self.label}. {self.title}".strip()
+        """One sentence that says what the drawing shows, or why it shows nothing."""
+        return f"{self.label}. {self.problem() or self.title}".strip()
+
+    def nothing(self) -> str:
+        """The drawing that stands where `problem()` says why there is none."""
+        lines = textwrap.wrap(self.problem(), 62)
+        marks = [svg.text(10, 30 + 18 * i, words) for i, words in enumerate(lines)]
+        return svg.drawing(420, 48 + 18 * len(lines), marks, self.describe())
 
     def static(self) -> str:
         """The drawing as SVG, for readers without JavaScript and for print."""

@@ -1,4 +1,5 @@
-import { floats, fmt, h, matrix, toggle, widget } from "./common.js";
+import { floats, fmt, h, widget } from "./core.js";
+import { matrix, toggle } from "./controls.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

@@ -54,16 +54,25 @@ class FMExplorer(Widget):
         own = list(self.fields)
         return [own[i] if i < len(own) and own[i] else f"field {i + 1}" for i in range(len(self.vectors))]
 
+    def problem(self) -> str:
+        if not self.vectors.size:
+            return "There are no vectors: give at least one field and one dimension."
+        if not np.isfinite(self.vectors).all():
+            return "The vectors hold NaN or infinity: their products are not numbers."
+        if len(self.vectors) < 2:
+            return "One field has no pair: give at least two vectors."
+        return ""
+
     def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         fields, dims = self.vectors.shape
-        if fields < 2 or not np.isfinite(self.vectors).all():
-            return "Inner products of pairs of fields; there is no pair to show."
         return f"Inner products of every two of {fields} vectors of size {dims}; they sum to {self.pair_sum():.3f}."
 
     def static(self) -> str:
         v, names, size, left = np.asarray(self.vectors, np.float64), self.names(), 62, 110
-        if len(v) < 2 or not np.isfinite(v).all():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No pair to draw.")], self.describe())
+        if self.problem():
+            return self.nothing()
         products = v @ v.T
         most = np.abs(products[np.triu_indices(len(v), 1)]).max() or 1.0
         marks = []

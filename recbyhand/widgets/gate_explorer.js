@@ -1,4 +1,6 @@
-import { button, canvas2d, change, clamp, drag, floats, fmt, h, isolate, legend, play, readable, segments, sigmoid, stepper, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, isolate, sigmoid, widget } from "./core.js";
+import { button, drag, play, segments, stepper } from "./controls.js";
+import { canvas2d, legend, readable } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

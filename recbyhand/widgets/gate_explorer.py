@@ -201,14 +201,23 @@ class GateExplorer(Widget):
             states.append(h[0].numpy())
         return np.array(states).reshape(-1, d_h)
 
+    def problem(self) -> str:
+        if not self.inputs.size or not getattr(self, self.cell).size:
+            return "There is no history: give at least one step."
+        if not (np.isfinite(self.inputs).all() and np.isfinite(getattr(self, self.cell)).all()):
+            return "The inputs or the weights hold NaN or infinity."
+        return ""
+
     def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         units = len(getattr(self, self.cell)) // GATES[self.cell]
         kind = "An" if self.cell != "gru" else "A"
         return f"{kind} {NAMES[self.cell]} with {units} units over a history of {len(self.inputs)} events."
 
     def static(self) -> str:
-        if not self.inputs.size or not np.isfinite(self.inputs).all():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No history to step through.")], self.describe())
+        if self.problem():
+            return self.nothing()
         states = self.states()
         steps, units = states.shape
         left, top, w, hgt = 60, 34, 30.0, 16.0

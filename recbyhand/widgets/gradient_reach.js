@@ -1,4 +1,6 @@
-import { change, chips, clamp, drag, floats, fmt, h, isolate, plot, s, slider, toggle, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, isolate, s, widget } from "./core.js";
+import { chips, drag, slider, toggle } from "./controls.js";
+import { plot } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

@@ -105,15 +105,22 @@ class GradientReach(Widget):
             raise traitlets.TraitError(f"{name} counts from 0 and must be below {most}, got {value}")
         return value
 
-    def describe(self) -> str:
+    def problem(self) -> str:
         if not self.reach.size:
-            return "A drawing of gradients against distance, without a curve."
+            return "There are no curves: give at least one cell and one step."
+        if not np.isfinite(self.reach).all():
+            return "The gradients hold NaN or infinity: make the weights smaller."
+        return ""
+
+    def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         length = self.reach.shape[-1]
         return f"Gradient of the last state against distance, 0 to {length - 1} steps back, of {', '.join(self.cells)}."
 
     def static(self) -> str:
-        if not self.reach.size or not np.isfinite(self.reach).all():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No gradients to draw.")], self.describe())
+        if self.problem():
+            return self.nothing()
         curves = np.log10(np.maximum(self.reach[:, self.keep, self.scale], FLOOR))  # (C, T)
         left, top, width, height = 52, 34, 500, 220
         low, high = np.floor(curves.min()), np.ceil(max(curves.max(), curves.min() + 1))

@@ -1,4 +1,6 @@
-import { change, clamp, floats, fmt, h, isolate, legend, s, select, softmax, table, toggle, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, isolate, s, softmax, widget } from "./core.js";
+import { select, toggle } from "./controls.js";
+import { legend, table } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -107,13 +109,14 @@ export default widget("History attention", (ui, model) => {
     formBox.hidden = forms < 2;
     targetBox.hidden = targets < 2;
     const mask = floats(get("mask")).data, relevant = floats(get("relevant")).data;
-    const real = Array.from({ length: L }, (_, i) => !mask.length || mask[i] > 0);
-    if (!real.includes(true)) return ui.message("Every event of the history is masked: there is nothing to attend to.");
-    if (data.some((v, i) => real[i % L] && !Number.isFinite(v))) return ui.message("The scores hold NaN or infinity: no weights can be drawn.");
+    const kept = Array.from({ length: L }, (_, i) => !mask.length || mask[i] > 0);
+    if (data.some((v, i) => kept[i % L] && (Number.isNaN(v) || v === Infinity))) return ui.message("The scores hold NaN or infinity: no weights can be drawn.");
+    if (!data.some((v, i) => kept[i % L] && v !== -Infinity)) return ui.message("Every event of the history is masked: there is nothing to attend to.");
     const form = clamp(get("form"), 0, forms - 1), target = clamp(get("target"), 0, targets - 1), event = clamp(get("event"), 0, L - 1);
     const row = (f, t) => data.slice((f * targets + t) * L, (f * targets + t + 1) * L);
+    const realOf = (f, t) => Array.from(row(f, t), (v, i) => kept[i] && v !== -Infinity); // minus infinity is a mask, too
     const marksOf = (t) => Array.from(relevant.slice(t * L, (t + 1) * L));
-    const normalise = get("normalise"), scores = row(form, target), weights = weightsOf(scores, real, normalise), marks = marksOf(target);
+    const normalise = get("normalise"), scores = row(form, target), real = realOf(form, target), weights = weightsOf(scores, real, normalise), marks = marksOf(target);
     const name = (trait, word, i) => get(trait)[i] || `${word} ${i + 1}`;
     const names = weights.map((_, i) => name("history", "event", i));
     const rank = weights.map((_, i) => i).filter((i) => real[i]).sort((a, b) => weights[b] - weights[a] || a - b);
@@ -129,7 +132,7 @@ export default widget("History attention", (ui, model) => {
       nodes.push(s("text", { class: chosen, x: room, y: y + step / 2 + 4, "text-anchor": "end", text: cut(names[i], room - 2), opacity: real[i] ? null : 0.7 }));
       if (marks[i] > 0) nodes.push(s("path", { class: "mark", d: `M${room + 6},${y + step / 2}l5,-5 5,5 -5,5z`, fill: "var(--c3)" }));
       if (real[i]) nodes.push(s("rect", { class: "bar", x: v < 0 ? zero - wide : zero, y: y + 4, width: Math.max(wide, 1), height: step - 8, rx: 1.5, fill: `var(--${marks[i] > 0 ? "c3" : v < 0 ? "c2" : "c1"})` }));
-      nodes.push(s("text", { class: chosen, x: ui.width - 2, y: y + step / 2 + 4, "text-anchor": "end", text: real[i] ? fmt(v, 3) : "padding" }));
+      nodes.push(s("text", { class: chosen, x: ui.width - 2, y: y + step / 2 + 4, "text-anchor": "end", text: real[i] ? fmt(v, 3) : kept[i] ? "masked" : "padding" }));
     });
     nodes.push(s("line", { x1: zero, x2: zero, y1: 0, y2: L * step, stroke: "var(--line)" }));
     svg.replaceChildren(...nodes);
@@ -142,11 +145,11 @@ export default widget("History attention", (ui, model) => {
     if (rests.some((value, i) => value !== tallied[i])) {
       tallied = rests;
       means = Array.from({ length: known ? forms : 0 }, (_, f) =>
-        meanAgreement(Array.from({ length: targets }, (_, t) => agreement(weightsOf(row(f, t), real, normalise), real, marksOf(t)))));
+        meanAgreement(Array.from({ length: targets }, (_, t) => agreement(weightsOf(row(f, t), realOf(f, t), normalise), realOf(f, t), marksOf(t)))));
     }
     below.hidden = !means[0];
     if (means[0]) {
-      const asked = Array.from({ length: targets }, (_, t) => marksOf(t).some((m, i) => m > 0 && real[i])).filter(Boolean).length;
+      const asked = Array.from({ length: targets }, (_, t) => marksOf(t).some((m, i) => m > 0 && realOf(form, t)[i])).filter(Boolean).length;
       const value = (x) => (Number.isNaN(x) ? "–" : fmt(x, 2)), chance = means[0][3];
       board = table(`agreement with the relevant events, mean of ${asked} target${asked === 1 ? "" : "s"} that ${asked === 1 ? "has" : "have"} any`,
         ["form", "share", "top 1", "top k"],
@@ -155,7 +158,7 @@ export default widget("History attention", (ui, model) => {
       board.querySelectorAll("tbody tr").forEach((tr, f) => tr.classList.toggle("chosen", f === form));
     }
 
-    const says = (i) => (!real[i] ? "padding, weight 0" : `${normalise ? `weight ${fmt(weights[i], 4)} (score ${fmt(scores[i], 3)})` : `score ${fmt(scores[i], 4)}`}`
+    const says = (i) => (!real[i] ? `${kept[i] ? "masked" : "padding"}, weight 0` : `${normalise ? `weight ${fmt(weights[i], 4)} (score ${fmt(scores[i], 3)})` : `score ${fmt(scores[i], 4)}`}`
       + `, number ${rank.indexOf(i) + 1} of ${rank.length}${marks[i] > 0 ? ", relevant" : ""}`);
     view = { step, order, names, event, words: says };
     const own = agreement(weights, real, marks), sum = weights.reduce((a, b) => a + b, 0);

@@ -19,9 +19,9 @@ class HistoryAttention(Widget):
 
     `scores` (forms, targets, L), or (targets, L) for one form, before any softmax: the drawing shows both
     $a_i = \exp(s_i) / \sum_{j \text{ real}} \exp(s_j)$, as `recbyhand.layers.masked_softmax`, and $s_i$ itself. At most
-    8 forms, 40 targets and 50 events. `mask` (L,), True where real. `relevant` (targets, L), True at the events that
-    decide, as `truth.relevant(batch)` knows them in a planted world: they are marked, and each form is scored by
-    its agreement with them. Wrong shapes raise `traitlets.TraitError`.
+    8 forms, 40 targets and 50 events. `mask` (L,), True where real; a score of minus infinity is masked likewise.
+    `relevant` (targets, L), True at the events that decide, as `truth.relevant(batch)` knows them in a planted world:
+    they are marked, and each form is scored by its agreement with them. Wrong shapes raise `traitlets.TraitError`.
     """
 
     label = "History attention"
@@ -62,8 +62,8 @@ class HistoryAttention(Widget):
         tables; without targets the items of the user's test examples, eight at most. In a planted world the
         relevant events are marked. Other arguments go to the widget.
 
-        Raises KeyError for an unknown user or target, ValueError for a user without test examples or a model
-        without such attention.
+        Raises KeyError for an unknown user or target, ValueError for a user without test examples, for more models,
+        targets or events than fit, or a model without such attention.
         """
         import torch
 
@@ -80,12 +80,17 @@ class HistoryAttention(Widget):
             items = [schema.item_id(item) for item in targets]
         batch = test[rows[-1:].expand(len(items))]  # one history for all
         batch.item = torch.tensor(items)
-        batch.item_features = schema.item_table[batch.item]
         real = int(batch.history_mask[0].sum())
         scores = [_scores(name, model, batch)[:, :real] for name, model in models.items()]
         truth = getattr(task.dataset, "truth", None)
         if truth is not None and truth.plant not in ("factors", "crosses"):
             settings.setdefault("relevant", truth.relevant(batch, schema)[:, :real])
+        if real > MOST_EVENTS or len(items) > MOST_TARGETS or len(models) > MOST_FORMS:
+            raise ValueError(
+                f"{len(models)} models, {len(items)} targets and {real} past events are more than a reader can see: "
+                f"pass at most {MOST_FORMS} models and {MOST_TARGETS} targets, and a task whose histories hold at most "
+                f"{MOST_EVENTS} events, such as rbh.data.ctr(..., history={MOST_EVENTS})"
+            )
         titles = [schema.title(item) for item in batch.history[0, :real]]
         names = [schema.title(item) for item in items]
         return cls(torch.stack(scores), forms=list(models), targets=names, history=titles, **settings)
@@ -115,16 +120,19 @@ class HistoryAttention(Widget):
         return value
 
     def real(self) -> np.ndarray:
-        """(L,) bool: the events that are no padding."""
-        return self.mask > 0 if self.mask.size else np.ones(self.scores.shape[2], bool)
+        """(forms, targets, L) bool: what is no padding. A score of minus infinity is a mask, however it came there."""
+        real = ~np.isneginf(self.scores)
+        return real & (self.mask > 0) if self.mask.size else real
 
     def weights(self) -> np.ndarray:
         """(forms, targets, L) weights as drawn: normalised or not, 0 where padded."""
-        if not self.normalise or not self.real().any():  # without a real event, all weights are 0
-            return np.where(self.real(), self.scores.astype(np.float64), 0)
-        scores = np.where(self.real(), self.scores.astype(np.float64), -np.inf)
-        raised = np.exp(scores - scores.max(2, keepdims=True))
-        return raised / raised.sum(2, keepdims=True)
+        real, scores = self.real(), self.scores.astype(np.float64)
+        if not self.normalise or not real.any():
+            return np.where(real, scores, 0)
+        top = np.where(real, scores, -np.inf).max(2, keepdims=True)
+        top = np.where(np.isneginf(top), 0, top)  # a row without a real event: all its weights are 0
+        raised = np.where(real, np.exp(np.where(real, scores, top) - top), 0)
+        return raised / np.maximum(raised.sum(2, keepdims=True), 1e-300)
 
     def agreement(self):
         """How well each form finds the relevant events: a DataFrame with one row per form.
@@ -138,9 +146,9 @@ class HistoryAttention(Widget):
 
         real, rows = self.real(), []
         relevant = self.relevant > 0 if self.relevant.size else np.zeros(self.scores.shape[1:], bool)
-        for weights in self.weights():
+        for weights, kept in zip(self.weights(), real):
             found = []
-            for a, marks in zip(weights[:, real], relevant[:, real]):
+            for a, marks in ((w[r], m[r]) for w, r, m in zip(weights, kept, relevant)):
                 if k := int(marks.sum()):
                     share = a[marks].sum() / a.sum() if a.min() >= 0 and a.sum() > 0 else np.nan
                     found.append((share, _precision(a, marks, 1), _precision(a, marks, k), k / len(a)))
@@ -152,28 +160,35 @@ class HistoryAttention(Widget):
         given, word = ((self.forms, "form"), (self.targets, "target"), (self.history, "event"))[axis]
         return list(given) or [f"{word} {i + 1}" for i in range(self.scores.shape[axis])]
 
-    def _drawable(self) -> bool:
-        return bool(
-            self.scores.size and self.real().any() and np.isfinite(self.scores[..., self.real()]).all()
-        )
-
     def _chosen(self) -> tuple[int, int]:
         return min(self.form, self.scores.shape[0] - 1), min(self.target, self.scores.shape[1] - 1)
 
+    def problem(self) -> str:
+        if not self.scores.size:
+            return "There are no scores: give at least one form, one target and one event."
+        real = self.real()
+        if not np.isfinite(self.scores[real]).all():
+            return "The scores hold NaN or infinity: no weights can be drawn."
+        if not real.any():
+            return "Every event of the history is masked: there is nothing to attend to."
+        return ""
+
     def describe(self) -> str:
-        if not self._drawable():
-            return "Attention of a target over a history; there is nothing to show."
+        if self.problem():
+            return super().describe()
         form, target = self._chosen()
-        top = int(np.where(self.real(), self.weights()[form, target], -np.inf).argmax())
+        real = self.real()[form, target]
+        top = int(np.where(real, self.weights()[form, target], -np.inf).argmax())
         return (
-            f"Attention over {int(self.real().sum())} past events by {self.names(0)[form]}: "
+            f"Attention over {int(real.sum())} past events by {self.names(0)[form]}: "
             f"for {self.names(1)[target]} the largest weight is that of {self.names(2)[top]}."
         )
 
     def static(self) -> str:
-        if not self._drawable():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No attention to draw.")], self.describe())
+        if self.problem():
+            return self.nothing()
         (form, target), names = self._chosen(), self.names(2)
+        real = self.real()[form, target]
         weights, step, left, wide = self.weights()[form, target], 20, 240, 300
         lowest, reach = min(0.0, weights.min()), max(0.0, weights.max())
         scale = wide / ((reach - lowest) or 1.0)
@@ -186,7 +201,7 @@ class HistoryAttention(Widget):
             color = svg.COLORS[2] if chosen else svg.COLORS[0 if v >= 0 else 1]
             x, length = (zero if v >= 0 else zero + v * scale), abs(v) * scale
             marks.append(svg.rect(float(x), y + 2, float(max(length, 1)), step - 5, fill=color))
-            value = f"{v:.3f}{' relevant' if chosen else ''}" if self.real()[i] else "padding"
+            value = f"{v:.3f}{' relevant' if chosen else ''}" if real[i] else "masked"
             marks.append(svg.text(left + wide + 8, y + 14, value))
         marks.append(svg.line(zero, 24, zero, 28 + step * len(weights), opacity=0.5))
         return svg.drawing(left + wide + 120, 36 + step * len(weights), marks, self.describe())

@@ -1,4 +1,5 @@
-import { change, clamp, floats, fmt, h, matrix, segments, slider, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, widget } from "./core.js";
+import { matrix, segments, slider } from "./controls.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

@@ -55,13 +55,22 @@ class NormExplorer(Widget):
         x, axis = np.asarray(self.values, np.float64), 0 if self.norm == "batch" else 1
         return (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + self.epsilon)
 
+    def problem(self) -> str:
+        if not self.values.size:
+            return "There are no values: give at least one row and one column."
+        if not np.isfinite(self.values).all():
+            return "The values hold NaN or infinity: they have no mean."
+        return ""
+
     def describe(self) -> str:
+        if self.problem():
+            return super().describe()
         over = "each feature over the batch" if self.norm == "batch" else "each example over its features"
         return f"A tensor of {self.values.shape[0]} examples and {self.values.shape[1]} features, {over} normalised."
 
     def static(self) -> str:
-        if not self.values.size or not np.isfinite(self.values).all():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No values to normalise.")], self.describe())
+        if self.problem():
+            return self.nothing()
         marks, (n, c), size = [], self.values.shape, 58
         for block, (title, values) in enumerate((("input", self.values), ("output", self.normalised()))):
             left = 10 + block * (c * size + 40)

@@ -1,4 +1,6 @@
-import { change, clamp, floats, fmt, h, isolate, legend, readable, s, segments, select, slider, toggle, widget } from "./common.js";
+import { change, clamp, floats, fmt, h, isolate, s, widget } from "./core.js";
+import { segments, select, slider, toggle } from "./controls.js";
+import { legend, readable } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

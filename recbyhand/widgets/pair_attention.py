@@ -108,9 +108,16 @@ class PairAttention(Widget):
         rows = self.weights.astype(np.float64)
         return rows.mean(0) if self.example < 0 else rows[min(self.example, len(rows) - 1)]
 
+    def problem(self) -> str:
+        if not self.weights.size:
+            return "There is no pair: give the weights of at least two fields."
+        if not np.isfinite(self.weights).all():
+            return "The weights hold NaN or infinity: they cannot be drawn."
+        return ""
+
     def describe(self) -> str:
-        if not self.weights.size or not np.isfinite(self.weights).all():
-            return "Weights of pairs of fields; there is none to show."
+        if self.problem():
+            return super().describe()
         weights, pairs = self.shown(), self.pairs()
         top = int(weights.argmax())
         return (
@@ -119,8 +126,8 @@ class PairAttention(Widget):
         )
 
     def static(self) -> str:
-        if not self.weights.size or not np.isfinite(self.weights).all():
-            return svg.drawing(420, 60, [svg.text(10, 34, "No weights to draw.")], self.describe())
+        if self.problem():
+            return self.nothing()
         weights, names = self.shown(), self.names()
         count, reach = len(names), np.abs(weights).max() or 1.0
         w, hgt = max(14.0, min(54.0, 420 / count)), max(18.0, min(30.0, 420 / count))

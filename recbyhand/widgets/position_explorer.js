@@ -1,4 +1,6 @@
-import { canvas2d, change, clamp, drag, fmt, h, plot, rgb, s, segments, slider, widget } from "./common.js";
+import { change, clamp, fmt, h, s, widget } from "./core.js";
+import { drag, segments, slider } from "./controls.js";
+import { canvas2d, plot, rgb } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

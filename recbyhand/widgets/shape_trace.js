@@ -1,4 +1,6 @@
-import { change, clamp, h, play, s, slider, stepper, table, widget } from "./common.js";
+import { change, clamp, h, s, widget } from "./core.js";
+import { play, slider, stepper } from "./controls.js";
+import { table } from "./plots.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 

@@ -97,14 +97,19 @@ class ShapeTrace(Widget):
                 )
         return found
 
+    def problem(self) -> str:
+        return "" if self.steps else "There is no line to show."
+
     def describe(self) -> str:
-        if not self.steps:
-            return "The shapes of a model's tensors; there is no line to show."
+        if self.problem():
+            return super().describe()
         last = [r for r in self.shapes() if r["kind"] == "return"]
         ends = f"; at the end stands {last[-1]['text']}" if last else ""
         return f"The shapes in {self.model_name}.forward, line by line, in {len(self.steps)} steps{ends}."
 
     def static(self) -> str:
+        if self.problem():
+            return self.nothing()
         marks, y, widest = [], 24, 420
         mono = {"font_family": "ui-monospace, monospace", "style": "white-space:pre"}
         for b, block in enumerate(self.code):

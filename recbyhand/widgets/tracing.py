@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from recbyhand.data.batch import Batch, Field, Schema
+from recbyhand.data.toy import toy, toy_schema
 from recbyhand.models.base import Recommender
 
 MOST_TENSORS = 6  # of one tuple or dictionary
@@ -319,40 +320,13 @@ def _schema(users, items, history: int, n_users: int, n_items: int, chance: rand
                 ids[row, left + k] = value
         return ids
 
-    ids = tuple(range(n_users - 2)), tuple(range(n_items - 2))
-    return Schema(
-        n_users=n_users,
-        n_items=n_items,
-        user_fields=tuple(users),
-        item_fields=tuple(items),
-        user_table=table(n_users, users),
-        item_table=table(n_items, items),
-        history=history,
-        user_ids=ids[0],
-        item_ids=ids[1],
-        titles=tuple(f"Film {i}" for i in ids[1]),
-    )
+    fields = {"user_fields": users, "item_fields": items}
+    tables = {"user_table": table(n_users, users), "item_table": table(n_items, items)}
+    return toy_schema(**fields, **tables, history=history)
 
 
 def _batch(schema: Schema, B: int, chance: random.Random) -> Batch:
-    g = torch.Generator().manual_seed(chance.randrange(10**6))
-    L = schema.history
-    user = torch.randint(2, schema.n_users, (B,), generator=g)
-    item = torch.randint(2, schema.n_items, (B,), generator=g)
-    mask = torch.arange(L) < torch.randint(0, L + 1, (B, 1), generator=g)
-    time = torch.randint(1, 1000, (B, L), generator=g).cumsum(1)
-    return Batch(
-        user=user,
-        item=item,
-        user_features=schema.user_table[user],
-        item_features=schema.item_table[item],
-        history=torch.randint(2, schema.n_items, (B, L), generator=g) * mask,
-        history_mask=mask,
-        history_labels=torch.randint(0, 2, (B, L), generator=g).float() * mask,
-        history_time=time * mask,
-        time=time[:, -1] + 1,
-        label=torch.randint(0, 2, (B,), generator=g).float(),
-    )
+    return toy(B, schema, seed=chance.randrange(10**6))
 
 
 PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)

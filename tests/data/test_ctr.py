@@ -19,13 +19,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbyhand.data import Batch, Dataset, Schema, Task, ctr, from_frames
+from recbyhand.data import Batch, Schema, Tables, Task, ctr, from_frames
 
 L = 3
 PARTS = ("train", "valid", "test")
 
 
-def tables(user, item, rating, time, **more) -> Dataset:
+def tables(user, item, rating, time, **more) -> Tables:
     """A data set whose users are u0 ... u4 and items i0 ... i6, some of them without events."""
     ratings = pd.DataFrame({"user": user, "item": item, "rating": rating, "time": np.asarray(time, "int64")})
     ratings["user"] = [f"u{u}" for u in ratings["user"]]
@@ -33,18 +33,18 @@ def tables(user, item, rating, time, **more) -> Dataset:
     users = pd.DataFrame({"user": [f"u{u}" for u in range(5)], "group": list("abcab")})
     items = pd.DataFrame({"item": [f"i{i}" for i in range(7)], "title": [f"Item {i}" for i in range(7)]})
     items["tags"] = [("x",), ("x", "y"), (), ("y",), ("z", "x", "y"), ("z",), ("x",)]
-    return Dataset(name="small", users=users, items=items, ratings=ratings, **more)
+    return Tables(name="small", users=users, items=items, ratings=ratings, **more)
 
 
 @st.composite
-def small(draw) -> Dataset:
+def small(draw) -> Tables:
     event = st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(1, 5), st.integers(0, 9))
     events = draw(st.lists(event, min_size=8, max_size=60, unique_by=lambda e: (e[0], e[1], e[3])))
     return tables(*zip(*events, strict=True))
 
 
 @pytest.fixture(scope="session")
-def ml100k() -> Dataset:
+def ml100k() -> Tables:
     folder = Path(os.environ.get("RECBYHAND_DATA", "../shared/data")) / "ml-100k"
     if not (folder / "u.data").exists():
         pytest.skip("no copy of ML-100K")
@@ -56,7 +56,7 @@ def ml100k() -> Dataset:
     items = pd.DataFrame(
         {"item": items[0], "title": items[1], "genres": [tuple(np.where(f)[0]) for f in flags]}
     )
-    return Dataset(name="ml-100k", users=users.drop(columns=["zip", "age"]), items=items, ratings=ratings)
+    return Tables(name="ml-100k", users=users.drop(columns=["zip", "age"]), items=items, ratings=ratings)
 
 
 def rows(task: Task) -> pd.DataFrame:
@@ -282,7 +282,7 @@ def test_like():
 
 def test_targets_and_events_may_differ():
     @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
-    class Shown(Dataset):
+    class Shown(Tables):
         views: pd.DataFrame
 
         @property
@@ -375,7 +375,8 @@ def test_a_row_with_too_many_values_keeps_the_first_ten():
 
 
 def equal(a: Batch, b: Batch) -> bool:
-    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(Batch))
+    names = [f.name for f in dataclasses.fields(Batch) if f.name != "schema"]
+    return a.schema is b.schema and all(torch.equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
 def test_indexing(task):
@@ -416,7 +417,9 @@ def test_indexing(task):
 
 def test_to_moves_every_tensor_and_types_are_fixed(task):
     batch = task.train[:4].to("meta")
-    assert all(getattr(batch, f.name).is_meta for f in dataclasses.fields(Batch))
+    tensors = [f.name for f in dataclasses.fields(Batch) if f.name != "schema"]
+    assert all(getattr(batch, name).is_meta for name in (*tensors, "user_features", "item_features"))
+    assert batch.ids().is_meta
     batch = task.train[:4]
     long = ("user", "item", "user_features", "item_features", "history", "history_time", "time")
     assert all(getattr(batch, name).dtype == torch.long for name in long)
@@ -517,10 +520,10 @@ def test_writing_into_a_batch_changes_no_data():
     task = ctr(tables([0, 0, 0, 1, 1], [0, 1, 2, 0, 1], [5, 1, 5, 4, 2], range(5)))
     for rows in (slice(0, 3), slice(None), 0, torch.arange(2), [0, 1]):
         before, batch = task.train[:], task.train[rows]
-        for field in dataclasses.fields(batch):
-            getattr(batch, field.name).fill_(1)
-        for field in dataclasses.fields(before):
-            assert torch.equal(getattr(task.train[:], field.name), getattr(before, field.name)), field.name
+        for tensor in vars(batch).values():
+            if isinstance(tensor, torch.Tensor):
+                tensor.fill_(1)
+        assert equal(task.train[:], before)
     assert torch.equal(task.train[::-1].item, task.train.item.flip(0))
 
 

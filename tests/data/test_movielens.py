@@ -24,7 +24,7 @@ import pooch
 import pytest
 import requests
 
-from recbyhand.data import Dataset, movielens
+from recbyhand.data import Tables, movielens
 from recbyhand.data import download as download_module
 from recbyhand.data.download import DataDamaged, DataUnavailable
 
@@ -192,7 +192,7 @@ def refusal(monkeypatch, tmp_path, answer, tls=None, name="100k") -> str:
 
 def test_100k_tables(tiny, tmp_path):
     data = movielens("100k", folder=lay(tmp_path))
-    assert isinstance(data, Dataset)
+    assert isinstance(data, Tables)
     assert data.name == "ml-100k"
     assert data.users.to_dict("list") == {
         "user": [1, 2],

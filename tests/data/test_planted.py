@@ -4,6 +4,7 @@ import itertools
 import math
 import pickle
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,8 @@ def tasks(worlds):
 def everything(task):
     """All examples of a task, in one batch."""
     parts = [task.train[:], task.valid[:], task.test[:]]
-    return type(parts[0])(*(torch.cat([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+    tensors = [name for name, value in vars(parts[0]).items() if torch.is_tensor(value)]
+    return replace(parts[0], **{name: torch.cat([getattr(p, name) for p in parts]) for name in tensors})
 
 
 # --- tables ---------------------------------------------------------------------------------------------

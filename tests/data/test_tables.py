@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbyhand.data import Dataset, ctr, from_frames
+from recbyhand.data import Tables, ctr, from_frames
 
 
 def ratings(**changes) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def ratings(**changes) -> pd.DataFrame:
 def test_order_labels_and_tables_made_from_the_ratings():
     before = ratings()
     data = from_frames(before)
-    assert isinstance(data, Dataset)
+    assert isinstance(data, Tables)
     assert data.ratings["time"].tolist() == [10, 20, 30, 40]  # sorted by time
     assert data.targets["label"].tolist() == [0, 1, 1, 0]
     assert data.targets.equals(data.events)

@@ -27,8 +27,8 @@ class Planted(NamedTuple):
 
 def planted(folder: Path = FOLDER) -> list[Planted]:
     rows = []
-    for path in sorted(folder.glob("[a-z]*.py")):
-        spec = importlib.util.spec_from_file_location(f"wrong_answers_{path.stem}", path)
+    for path in sorted(folder.rglob("[a-z]*.py")):
+        spec = importlib.util.spec_from_file_location(f"wrong_answers_{path.parent.name}_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         rows += [Planted(*row) for row in module.WRONG]

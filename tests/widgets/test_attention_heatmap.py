@@ -200,6 +200,45 @@ def test_sizes(open_page, shape, width):
     assert (visit.get("row") + 1, visit.get("column") + 1) == shape
 
 
+def test_minus_infinity_is_a_mask(open_page):
+    scores = np.where(MASK, SCORES, -np.inf)
+    one, other = AttentionHeatmap(scores, rows=TITLES[:4], columns=TITLES), heatmap()
+    np.testing.assert_allclose(one.weights(), other.weights())
+    assert one.problem() == other.problem() == ""
+    visit = open_page(one)
+    visit.set({"row": 0, "column": 4})
+    assert ", masked" in note(visit)
+    assert AttentionHeatmap([[-np.inf]]).problem() == heatmap(mask=np.zeros((4, 5))).problem() != ""
+    assert AttentionHeatmap([[np.inf]]).problem()
+
+
+def alpha(visit) -> np.ndarray:
+    """How opaque each cell is drawn, 0 to 1."""
+    visit.settle()
+    flat = (
+        visit.widget()
+        .locator("canvas.cells")
+        .evaluate(
+            """(c) => [c.height, c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"""
+        )
+    )
+    return np.array(flat[2:]).reshape(flat[0], flat[1], 4)[..., 3] / 255
+
+
+def test_softening_is_seen_since_the_scale_stays(open_page):
+    widget = heatmap(use_mask=False)
+    visit = open_page(widget)
+    for temperature in (0.1, 1.0, 10.0):
+        visit.set({"temperature": temperature})
+        np.testing.assert_allclose(alpha(visit), np.sqrt(package(visit)), atol=0.005)
+        widget.temperature = temperature
+        np.testing.assert_allclose(widget.opacity(), np.sqrt(package(visit)), atol=1e-5)
+        assert visit.widget().locator(".scale").inner_text().split() == ["0", "1.00"]
+    visit.set({"softmax": False, "use_mask": True})
+    top = np.abs(SCORES).max()
+    np.testing.assert_allclose(alpha(visit), np.abs(SCORES * MASK) / top, atol=0.005)
+
+
 def test_python_values_and_errors():
     assert heatmap(mask=torch.tensor([1, 1, 0, 0, 1])).mask.shape == (4, 5)
     for wrong, word in [

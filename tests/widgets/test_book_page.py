@@ -55,7 +55,10 @@ def site(tmp_path_factory) -> Path:
 def test_each_source_once(site):
     text = (site / "index.html").read_text(encoding="utf-8")
     found = re.findall(r'data-rbh-module="([\w-]+)">', text)
-    assert len(found) == len(set(found)) == len(widget_names()) + 1
+    assert len(found) == len(set(found))
+    assert {name.rpartition("-")[0] for name in found} == {
+        path.stem for name in widget_names() for path in getattr(recbyhand.widgets, name)._sources
+    }
     assert len(re.findall('class="rbh-widget"', text)) == 2 * len(widget_names()) - 1
     assert "widget-view+json" not in text
 

@@ -16,6 +16,12 @@ from recbyhand.widgets.base import Floats, page
 from .harness import EVIL, case, widget_names
 
 NAMES = widget_names()
+BUDGET = {
+    "core": 6_000,
+    "controls": 4_500,
+    "plots": 3_500,
+}  # bytes, compressed, of the modules that are shared
+OWN = 6_000  # of a widget's own
 every_widget = pytest.mark.parametrize("name", NAMES)
 
 
@@ -71,7 +77,7 @@ def test_instances_are_independent_and_share_one_source(open_page, name):
     assert before[0][1] != after[0][1], "touching a control changed no trait"
     assert before[1] == after[1]
     assert visit.tab.evaluate(f"new Set({ids}).size == {ids}.length")
-    assert visit.tab.locator("script[data-rbh-module^=common]").count() == 1
+    assert visit.tab.locator("script[data-rbh-module^=core-]").count() == 1
     assert visit.tab.evaluate("Object.keys(rbhModules).length") == 1
 
 
@@ -153,7 +159,11 @@ BROKEN = [(name, what) for name in NAMES for what in case(name).broken]
 def test_data_that_cannot_be_drawn_gives_a_message(open_page, name, what):
     make, message = case(name).broken[what]
     visit = open_page(make(), width=390)
-    assert message in visit.widget().locator(".message").inner_text()
+    shown = visit.widget().locator(".message").inner_text()
+    assert message in shown
+    assert make().problem() == shown, "picture and problem() say the same"
+    assert shown in make().describe()
+    assert shown in " ".join(re.findall(r"<text[^>]*>([^<]*)", make().static()))
     assert not visit.widget().locator(".stage").is_visible()
     assert visit.errors == []
     assert visit.violations() == []
@@ -180,14 +190,28 @@ def test_python_side(name, tmp_path):
 
 @every_widget
 def test_source_is_small_and_safe_inside_a_page(name):
-    total = 0
     for path in getattr(recbyhand.widgets, name)._sources:
         source = path.read_text(encoding="utf-8")
         assert not re.search(
             r"</script|<!--|innerHTML|insertAdjacentHTML|document\.write|https?://(?!www\.w3)", source, re.I
         )
-        total += len(gzip.compress(source.encode()))
-    assert total <= 17_000
+        size, most = len(gzip.compress(source.encode())), BUDGET.get(path.stem, OWN)
+        assert size <= most, f"{path.name} has {size} bytes compressed, its budget is {most}"
+
+
+def test_a_widget_loads_what_it_imports():
+    """Modules come in the order in which they need each other, and none that nobody asked for."""
+    stems = {n: [p.stem for p in getattr(recbyhand.widgets, n)._sources] for n in NAMES}
+    assert stems["NormExplorer"] == ["core", "controls", "norm_explorer"]
+    assert stems["PositionExplorer"] == ["core", "controls", "plots", "position_explorer"]
+    for name in NAMES:
+        for path in getattr(recbyhand.widgets, name)._sources:
+            source = path.read_text(encoding="utf-8")
+            for words, other in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js"', source, re.M):
+                given = path.with_name(f"{other}.js").read_text(encoding="utf-8")
+                for word in words.split(","):
+                    assert re.search(rf"^export (const|function|class) {word.strip()}\b", given, re.M), word
+                    assert len(re.findall(rf"\b{word.strip()}\b", source)) > 1, f"{path.name}: {word}"
 
 
 def test_many_values_travel_as_bytes():
@@ -218,7 +242,7 @@ def test_colab_gets_one_form_only(monkeypatch):
 def test_page_holds_each_source_once(tmp_path):
     text = page([case(n).make() for n in NAMES * 2], tmp_path / "all.html").read_text(encoding="utf-8")
     sources = re.findall(r'<script type="text/plain" data-rbh-module="([\w-]+)">', text)
-    assert len(sources) == len(set(sources)) == len(NAMES) + 1
+    assert len(sources) == len(set(sources)) == len(NAMES) + len(BUDGET)
 
 
 @pytest.mark.parametrize("kind", [AttentionHeatmap, HistoryAttention, PairAttention])

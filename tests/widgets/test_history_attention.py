@@ -233,6 +233,38 @@ def test_from_models_and_a_planted_world(world):
         HistoryAttention.of(models, world, user=user, targets=["no film"])
 
 
+def test_minus_infinity_is_a_mask(open_page):
+    scores = SCORES.copy()
+    scores[..., 4] = -np.inf
+    masked = bars(mask=[1, 1, 1, 1, 0])
+    given = HistoryAttention(scores, forms=FORMS, targets=TARGETS, history=HISTORY, relevant=RELEVANT)
+    np.testing.assert_allclose(given.weights(), masked.weights())
+    assert given.agreement().equals(masked.agreement())
+    assert given.describe() == masked.describe()
+    visit = open_page(given)
+    visit.set({"event": 4})
+    assert "nothing: masked, weight 0" in note(visit)
+    assert visit.widget().locator(".map text").last.text_content() == "masked"
+    scores[0, 1] = -np.inf  # a whole row
+    row = HistoryAttention(scores, relevant=RELEVANT)
+    assert not row.weights()[0, 1].any()
+    np.testing.assert_allclose(row.weights()[1].sum(1), 1, atol=1e-6)
+    lone = open_page(row)
+    lone.set({"target": 1})
+    assert numbers(note(lone).split("Sum: ")[1])[0] == 0
+    assert lone.errors == []
+
+
+def test_a_history_that_is_too_long_says_what_to_pass():
+    world = rbh.data.ctr(rbh.data.planted("interests", users=40), history=60)
+    rows = range(len(world.test))
+    last = max(rows, key=lambda i: int(world.test[[i]].history_mask.sum()))
+    user = world.schema.user_ids[int(world.test.user[last]) - 2]
+    assert world.test[[last]].history_mask.sum() > 50
+    with pytest.raises(ValueError, match=r"rbh.data.ctr\(..., history=50\)"):
+        HistoryAttention.of({"DIN": rbh.models.DIN(world.schema)}, world, user=user)
+
+
 def test_python_side():
     assert HistoryAttention(torch.zeros(4)).scores.shape == (1, 1, 4)
     assert HistoryAttention([[1.0, 2.0], [0.0, 1.0]], relevant=[[1, 0], [0, 1]]).scores.shape == (1, 2, 2)

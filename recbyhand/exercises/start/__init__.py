@@ -1,0 +1,1 @@
+"""Checks of chapter 0, how to start: a module per lesson."""

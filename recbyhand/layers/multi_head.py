@@ -1,0 +1,151 @@
+"""Scaled dot-product attention between two sequences, and its heads.
+
+In this file a mask says who may look at whom: True where a query may look at a key. A padding mask (B, L),
+True = real, becomes one by `mask[:, None]`, (B, 1, L): all queries may look at real keys.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbyhand.layers.attention import masked_softmax
+from recbyhand.layers.positions import rotate
+
+
+def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
+    """(T, T), True on and below the diagonal: position t may look at itself and at what came before.
+
+    Together with padding: `causal_mask(L) & mask[:, None]`, (B, L, L).
+    """
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    *,
+    dropout: float = 0.0,
+    fused: bool = False,
+    return_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    r"""Each query's average of the values, weighted by how well its key answers the query.
+
+    $$ \mathrm{out} = A V, \qquad A = \mathrm{softmax}(Q K^\top / \sqrt{d_k}) $$
+
+    q (..., Tq, d_k), k (..., Tk, d_k), v (..., Tk, d_v) -> out (..., Tq, d_v); d_v is free. `mask` is bool and
+    broadcasts to (..., Tq, Tk); a query that may look at nothing gets zeros, in any precision. `dropout` is
+    the share of weights dropped. `return_weights=True` gives (out, A) with A (..., Tq, Tk), before dropout.
+    `fused=True` hands the same to torch's fused kernel, which is faster and keeps no weights.
+
+    Raises TypeError for a mask that is not bool, ValueError for weights of the fused kernel.
+    Source: Vaswani et al. 2017, Attention is all you need, arXiv:1706.03762.
+    """
+    if mask is not None and mask.dtype != torch.bool:
+        raise TypeError(f"mask is True where a query may look at a key, not {mask.dtype}: pass mask > 0")
+    if fused:
+        if return_weights:
+            raise ValueError(
+                "the fused kernel keeps no weights: leave out fused=True, or return_weights=True"
+            )
+        return _fused(q, k, v, mask, dropout)
+    s = (q * q.shape[-1] ** -0.5) @ k.transpose(
+        -2, -1
+    )  # (..., Tq, Tk) q is scaled first: no overflow in half
+    a = s.softmax(dim=-1) if mask is None else masked_softmax(s, mask)  # (..., Tq, Tk)
+    out = F.dropout(a, dropout) @ v  # (..., Tq, d_v)
+    return (out, a) if return_weights else out
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    """torch's kernel, whose answer to a query without keys depends on its version: here it is zeros."""
+    if mask is None:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)  # (..., Tq, d_v)
+    some = mask.any(dim=-1, keepdim=True)  # (..., Tq, 1)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | ~some, dropout_p=dropout)  # (..., Tq, d_v)
+    return out * some  # (..., Tq, d_v)
+
+
+class MultiHeadAttention(nn.Module):
+    r"""Several attentions side by side, each with projections of its own, joined by one more.
+
+    $$ \mathrm{head}_h = \mathrm{attention}(X W^Q_h + b,\; Y W^K_h,\; Y W^V_h + b), \qquad
+       \mathrm{out} = [\mathrm{head}_1, \ldots, \mathrm{head}_H]\, W^O + b $$
+
+    x (B, Tq, dim) asks and y (B, Tk, memory_dim) answers -> (B, Tq, dim). Without y, x answers itself: that is
+    self-attention; with the decoder's states as x and the encoder's as y it is cross attention.
+
+    heads       H, 2 by default
+    d_k, d_v    width of a head's keys and values; without them dim / H, and H must then divide dim
+    memory_dim  width of y; without it dim
+    dropout     share of the weights dropped while training
+    rotary      turn queries and keys by their positions, so that scores know the distance (see `rotate`)
+
+    `mask` is (Tq, Tk), (B, Tq or 1, Tk), or per head (B, H, Tq, Tk): True where a query may look at a key.
+    `return_weights=True` gives (out, A) with A (B, H, Tq, Tk) by the plain path, otherwise the fused kernel runs.
+    The keys have no bias: it would add one number to all scores of a query, which the softmax does not notice.
+
+    Raises ValueError for heads that do not divide, an odd d_k with `rotary`, or a mask of another shape.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 2,
+        *,
+        d_k: int | None = None,
+        d_v: int | None = None,
+        memory_dim: int | None = None,
+        dropout: float = 0.0,
+        rotary: bool = False,
+    ):
+        super().__init__()
+        if (d_k is None or d_v is None) and dim % heads:
+            raise ValueError(
+                f"{heads} heads do not divide dim={dim}: choose another number, or give d_k and d_v"
+            )
+        d_k, d_v = d_k or dim // heads, d_v or dim // heads
+        if rotary and d_k % 2:
+            raise ValueError(f"rotary turns pairs of numbers, and a head has d_k={d_k}: give an even d_k")
+        self.heads, self.dropout, self.rotary = heads, dropout, rotary
+        self.query = nn.Linear(dim, heads * d_k)
+        self.key = nn.Linear(memory_dim or dim, heads * d_k, bias=False)
+        self.value = nn.Linear(memory_dim or dim, heads * d_v)
+        self.out = nn.Linear(heads * d_v, dim)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, H d) -> (B, H, T, d): a head is a block of neighbouring columns."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(
+        self, x: Tensor, y: Tensor | None = None, mask: Tensor | None = None, *, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        y = x if y is None else y  # (B, Tk, memory_dim)
+        q, k, v = (
+            self.split(self.query(x)),
+            self.split(self.key(y)),
+            self.split(self.value(y)),
+        )  # (B, H, T, d)
+        if self.rotary:
+            q, k = rotate(q), rotate(k)  # (B, H, Tq, d_k), (B, H, Tk, d_k)
+        if mask is not None:
+            mask = self._four(mask, len(x), x.shape[1], y.shape[1])  # (B or 1, H or 1, Tq or 1, Tk)
+        how = {"fused": not return_weights, "return_weights": return_weights}
+        found = scaled_dot_product_attention(q, k, v, mask, dropout=self.dropout * self.training, **how)
+        heads, a = found if return_weights else (found, None)  # (B, H, Tq, d_v), (B, H, Tq, Tk)
+        out = self.out(heads.transpose(1, 2).flatten(2))  # (B, Tq, dim)
+        return (out, a) if return_weights else out
+
+    def _four(self, mask: Tensor, B: int, Tq: int, Tk: int) -> Tensor:
+        four = mask[:, None] if mask.ndim == 3 else mask[(None,) * (4 - mask.ndim)]
+        wanted = ((1, B), (1, self.heads), (1, Tq), (Tk,))
+        if mask.ndim < 2 or not all(n in allowed for n, allowed in zip(four.shape, wanted, strict=True)):
+            raise ValueError(
+                f"mask has shape {tuple(mask.shape)}; give (Tq, Tk) = ({Tq}, {Tk}) or (B, Tq, Tk) = ({B}, {Tq}, "
+                f"{Tk}). A padding mask (B, Tk) goes in as mask[:, None]"
+            )
+        return four
