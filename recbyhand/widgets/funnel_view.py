@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 
 from recbyhand.widgets import svg
-from recbyhand.widgets.base import Floats, Widget
+from recbyhand.widgets.base import Floats, Widget, floats
 
 MOST_BYTES = 300_000
 
@@ -31,8 +31,13 @@ class FunnelView(Widget):
     $a_j = w \cdot \mathrm{Dice}(W_e e_j + W_t t + W_x (e_j * t) + b) + c$, $x = \sum_j a_j e_j$ and the logit is
     $\mathrm{MLP}[x, t, x * t, \text{user}]$; `softmax` normalises the weights a.
 
-    `weights` is a list of all other numbers one after another, and `layout` says which: pairs [name, shape]. The state
-    is at most 300 KB. Wrong shapes, and films that are not there, raise `traitlets.TraitError`.
+    All other numbers go by name in `numbers`: "pool.bias" (b), "tower.user", "tower.0", "tower.0.bias", "tower.1"
+    ... of the user's MLP (ReLU between its layers), "unit.event" (W_e), "unit.bias" (b), "unit.target" (W_t),
+    "unit.product" (W_x), "unit.dice", "unit.out" (w), "unit.shift" (c), "mlp.user", "mlp.0", "mlp.0.bias",
+    "mlp.0.dice" ... of the ranker's MLP. A "dice" (3, C) holds alpha and the factor and shift of its standardised
+    input; an MLP's layer without one has ReLU. They travel as `weights`, one after another, with their names and
+    shapes as `layout`. The state is at most 300 KB. Wrong shapes, and films that are not there, raise
+    `traitlets.TraitError`.
     """
 
     label = "Funnel"
@@ -58,7 +63,14 @@ class FunnelView(Widget):
     retrieve = traitlets.Int(30, min=1, help="How many films the retrieval hands on.").tag(sync=True)
     show = traitlets.Int(8, min=1, max=20, help="How many films of each list are shown.").tag(sync=True)
 
-    def __init__(self, **settings):
+    def __init__(self, *, numbers=None, **settings):
+        if numbers is not None:
+            arrays = {name: floats(v, f"numbers[{name!r}] needs an array") for name, v in numbers.items()}
+            settings = {
+                "layout": [[name, list(v.shape)] for name, v in arrays.items()],
+                "weights": np.concatenate([v.ravel() for v in arrays.values()]),
+                **settings,
+            }
         settings.setdefault("start", list(settings.get("history", [])))
         super().__init__(**settings)
 
@@ -105,8 +117,7 @@ class FunnelView(Widget):
             "titles": [schema.title(i) for i in kept],
             "history": [place[i] for i in past],
             "length": schema.history,
-            "weights": np.concatenate([np.asarray(v, np.float32).ravel() for v in numbers.values()]),
-            "layout": [[name, list(np.shape(v))] for name, v in numbers.items()],
+            "numbers": numbers,
             **found,
             **settings,
         }

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 import traitlets
 from torch import nn
 
 import recbyhand as rbh
-from recbyhand.layers import MLP, ItemVectors, MultiHeadAttention, UserVectors
 from recbyhand.widgets import FunnelView
 
 from .cases.funnel_view import example
@@ -112,56 +110,19 @@ def test_the_history_is_edited(open_page):
     assert visit.errors == []
 
 
-class Tower(nn.Module):
-    """The parts of `TwoTower` that the page needs."""
-
-    def __init__(self, schema, dim=6, *, pooling="attention", users=True, normalise=True):
-        super().__init__()
-        self.item, self.past = (
-            ItemVectors(schema, dim, features=True),
-            ItemVectors(schema, dim, features=True),
-        )
-        self.user = UserVectors(schema, dim, ids=users, features=True)
-        self.pool, width = None, self.past.width
-        if pooling == "attention":
-            self.query, self.ask = nn.Parameter(torch.randn(dim)), nn.Linear(self.user.width, dim, bias=False)
-            self.pool, width = MultiHeadAttention(dim, 2, memory_dim=width), dim
-        self.user_tower = MLP([width + self.user.width, 8, 5])
-        self.item_tower = MLP([self.item.width, 8, 5])
-        self.normalise, self.temperature, self.bias = normalise, 0.2, nn.Parameter(torch.tensor(0.3))
-
-    def user_vectors(self, batch):
-        user, e, mask = self.user(batch), self.past(batch.history), batch.history_mask
-        if self.pool is None:
-            x = (e * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        else:
-            x = self.pool(self._asks(user), e, mask[:, None])[:, 0]
-        u = self.user_tower(torch.cat([x, user], 1))
-        return F.normalize(u, dim=-1) if self.normalise else u
-
-    def _asks(self, user):
-        return (self.query + self.ask(user))[:, None]
-
-    def item_vectors(self, items):
-        v = self.item_tower(self.item(items))
-        return F.normalize(v, dim=-1) if self.normalise else v
-
-    def score_items(self, batch, items):
-        return self.user_vectors(batch) @ self.item_vectors(items).T / self.temperature + self.bias
-
-
 @pytest.fixture(scope="module")
 def world():
     return rbh.data.ctr(rbh.data.planted("interests", users=60), history=20)
 
 
 def towers(schema) -> list:
-    """The stand-in, and the model of the package where it is there."""
-    made = [Tower(schema), Tower(schema, pooling="mean", normalise=False)]
-    if hasattr(rbh.models, "TwoTower"):
-        for loss, pooling in (("bce", "attention"), ("in_batch", "mean")):
-            made.append(rbh.models.TwoTower(schema, loss=loss, pooling=pooling))
-    return made
+    how = [
+        {"loss": "bce", "users": True},
+        {"pooling": "mean", "normalise": False},
+        {"features": False, "shared": False, "heads": 4},
+        {"loss": "sampled", "temperature": 0.5, "hidden": ()},
+    ]
+    return [rbh.models.TwoTower(schema, **each) for each in how]
 
 
 def test_from_models(world):

@@ -35,8 +35,7 @@ def example(films: int = 60, dim: int = 6, seed: int = 0, **settings) -> FunnelV
         "keys_of": draw.normal(size=(films, 2)),
         "pooled": draw.normal(size=(films, 2, dim)),
         "vectors": draw.normal(size=(films, dim)) / 2,
-        "weights": np.concatenate([np.ravel(v) for v in numbers.values()]),
-        "layout": [[name, list(np.shape(v))] for name, v in numbers.items()],
+        "numbers": numbers,
         "scale": 5.0,
         "history": [3, 1, 4, 15, 9],
     }
