@@ -3,6 +3,7 @@
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
+from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
 from recbyhand.data.negatives import with_negatives
 from recbyhand.data.planted import Planted, planted
@@ -15,6 +16,7 @@ __all__ = [
     "DataUnavailable",
     "Examples",
     "Field",
+    "Graph",
     "Planted",
     "Ranking",
     "Schema",
@@ -22,6 +24,7 @@ __all__ = [
     "Task",
     "ctr",
     "from_frames",
+    "graph",
     "movielens",
     "planted",
     "toy",

@@ -18,7 +18,7 @@ import dataclasses
 import html
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -239,6 +239,10 @@ class Task:
     def catalogue(self) -> Tensor:
         """Ids of all items, (n_items - 2,)."""
         return torch.arange(2, self.schema.n_items)
+
+    def before_test(self) -> Task:
+        """The task as it stood before its test: validation plays the part of the test, for rankings that choose."""
+        return replace(self, valid=self.valid.subset(slice(0, 0)), test=self.valid)
 
     def ranking(self) -> Ranking:
         """One ranking per test user at the cut; see `Ranking`.

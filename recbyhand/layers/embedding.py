@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand import arguments
 from recbyhand.data.batch import Field
 
 
@@ -16,7 +17,7 @@ def id_embedding(size: int, dim: int, *, std: float = 0.05) -> nn.Embedding:
     Padding (row 0) is the zero vector and stays so. Unknown (row 1) starts at zero: as long as no training
     example shows an unknown id, it says nothing, rather than something random.
     """
-    table = nn.Embedding(size, dim, padding_idx=0)
+    table = nn.Embedding(size, arguments.size("dim", dim), padding_idx=0)
     nn.init.normal_(table.weight, std=std)
     with torch.no_grad():
         table.weight[:2] = 0

@@ -13,7 +13,9 @@ from recbyhand.models.feature_cnn import FeatureCNN
 from recbyhand.models.feature_mlp import FeatureMLP
 from recbyhand.models.fm import FM
 from recbyhand.models.fnn import FNN
+from recbyhand.models.graph_attention import GraphAttentionRecommender
 from recbyhand.models.joint_rnn import JointRNN
+from recbyhand.models.lightgcn import LightGCN
 from recbyhand.models.matrix_factorization import MatrixFactorization
 from recbyhand.models.nfm import NFM
 from recbyhand.models.poly2 import Poly2
@@ -22,6 +24,7 @@ from recbyhand.models.rnn_factorization import RNNFactorization
 from recbyhand.models.rnn_recommender import RNNRecommender
 from recbyhand.models.sasrec import SASRec
 from recbyhand.models.transformer4rec import Transformer4Rec
+from recbyhand.models.two_tower import TwoTower
 from recbyhand.models.two_tower_mlp import TwoTowerMLP
 from recbyhand.models.wide_deep import WideDeep
 
@@ -38,7 +41,9 @@ __all__ = [
     "Factors",
     "FeatureCNN",
     "FeatureMLP",
+    "GraphAttentionRecommender",
     "JointRNN",
+    "LightGCN",
     "MatrixFactorization",
     "Poly2",
     "PooledSequence",
@@ -48,6 +53,7 @@ __all__ = [
     "Recommender",
     "SASRec",
     "Transformer4Rec",
+    "TwoTower",
     "TwoTowerMLP",
     "UserItemMean",
     "WideDeep",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recbyhand import arguments
 from recbyhand.data.batch import Schema
 from recbyhand.layers.embedding import FieldColumns
 
 
 class Recommender(nn.Module):
-    """A model: built from a schema, called on a batch, answering with logits of shape (B,)."""
+    """A model: built from a schema, called on a batch, answering with logits of shape (B,).
+
+    It remembers `schema` and `settings`; a model checks what it is given itself, by the helpers of `arguments` or
+    the layers it uses. Raises TypeError without a schema, for settings not given by name, or of another name.
+    """
 
     schema: Schema
     settings: dict  # every setting it was built with, defaults included
@@ -34,13 +38,10 @@ class Recommender(nn.Module):
         given.apply_defaults()
         settings = {}
         for name, value in list(given.arguments.items())[2:]:  # without self and schema
-            parameter = signature.parameters[name]
-            if parameter.kind is parameter.VAR_KEYWORD:  # a subclass that hands **settings on
-                settings |= value
-            else:
-                settings[name] = arguments.setting(parameter, value)
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+            settings |= value if several else {name: value}  # a subclass may hand **settings on
         object.__setattr__(model, "schema", schema)
-        object.__setattr__(model, "settings", settings)
+        object.__setattr__(model, "settings", {name: _plain(value) for name, value in settings.items()})
         return model
 
     def __call__(self, batch, *args, **settings):
@@ -93,3 +94,10 @@ class Recommender(nn.Module):
 def blocks(items: Tensor, users: int, pairs: int = 1 << 16) -> tuple[Tensor, ...]:
     """Items (I,) in pieces, none of which makes more than so many pairs with `users`: memory stays small."""
     return items.split(max(1, pairs // max(users, 1)))
+
+
+def _plain(value):
+    """Numbers of NumPy as Python's, lists as tuples: what JSON can hold. Anything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, (list, range, np.ndarray)) else value

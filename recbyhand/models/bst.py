@@ -15,6 +15,7 @@ from recbyhand.layers import (
     TransformerEncoder,
     UserVectors,
     age,
+    concat,
 )
 from recbyhand.models.base import Recommender
 
@@ -75,4 +76,4 @@ class BST(Recommender):
     def forward(self, batch: Batch) -> Tensor:
         x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
         z = self.encoder(x, mask[:, None])[:, -1]  # (B, dim) what the target has become
-        return self.mlp(torch.cat([z, self.user(batch)], dim=1)).squeeze(-1)  # (B,)
+        return self.mlp(concat(z, self.user(batch))).squeeze(-1)  # (B,)

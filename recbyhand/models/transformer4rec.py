@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, LearnedPositions, TransformerDecoder, TransformerEncoder, age, causal_mask
 from recbyhand.layers.embedding import id_embedding
+from recbyhand.layers.mlp import concat
 from recbyhand.layers.recurrence import events_first, last_state
 from recbyhand.layers.softmax_loss import full_softmax_loss, sampled_softmax_loss
-from recbyhand.models.base import Recommender
+from recbyhand.models.base import Recommender, blocks
 
 
 class Transformer4Rec(Recommender):
@@ -59,7 +60,13 @@ class Transformer4Rec(Recommender):
 
     def score(self, s: Tensor, item: Tensor) -> Tensor:
         t = self.item(item) * self.item.embedding_dim**0.5  # (..., d)
-        return self.mlp(torch.cat([s, t, s * t], dim=-1)).squeeze(-1)  # (...)
+        return self.mlp(concat(s, t, s * t)).squeeze(-1)  # (...)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """Logits of U users, as the rows of `batch`, with the same I items: (U, I)."""
+        s, _, real = self.states(batch)  # (U, L + 1, d), (U, L + 1)
+        s = last_state(s, real)[:, None]  # (U, 1, d)
+        return torch.cat([self.score(s, some) for some in blocks(items, len(s))], dim=1)  # (U, I)
 
     def forward(self, batch: Batch) -> Tensor:
         s, _, real = self.states(batch)  # (B, L + 1, d), (B, L + 1)

@@ -153,13 +153,18 @@ def test_sasrec_asks_for_the_next_event_and_the_liked_target(loss):
         assert liked == pytest.approx(expected.item(), abs=1e-12)
 
 
-def test_sasrec_scores_items_as_forward_does(batch):
-    model = lively(SASRec(SCHEMA, dim=8))
+@pytest.mark.parametrize("kind", [SASRec, Transformer4Rec])
+def test_items_in_common_score_as_in_forward(batch, kind):
+    model = lively(kind(SCHEMA, dim=8))
     items = torch.tensor([2, 5, 9, 11])
     scores = model.score_items(batch, items)
     assert scores.shape == (8, 4)
     for k, item in enumerate(items):
         torch.testing.assert_close(scores[:, k], model(dataclasses.replace(batch, item=item.expand(8))))
+
+
+def test_sasrec_knows_nothing_of_a_user_without_history(batch):
+    model = lively(SASRec(SCHEMA, dim=8))
     states, _, mask = model.states(batch)
     torch.testing.assert_close(model(batch), (last_state(states, mask) * model.item(batch.item)).sum(-1))
     assert (model(batch)[~batch.history_mask.any(1)] == 0).all()
