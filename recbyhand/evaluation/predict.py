@@ -48,8 +48,9 @@ def check_schema(model: nn.Module, schema) -> None:
         if getattr(own, part) != getattr(schema, part):
             if schema.continues(own):
                 raise ValueError(
-                    f"The tables have grown since this {type(model).__name__} was built ({part} differs): use "
-                    "model.grown(task.schema), to which new users and items are unknown but for their features."
+                    f"This {type(model).__name__} was built with another schema ({part} differs), which this one "
+                    "seems to continue. If the tables have grown: model.grown(task.schema), to which new users and "
+                    "items are unknown but for their features. If these are other tables, build it anew."
                 )
             raise ValueError(
                 f"This {type(model).__name__} was built with another schema ({part} differs): its ids mean "

@@ -298,7 +298,7 @@ def test_bins_leave_small_vocabularies_and_gaps_alone():
     items = prices(float)
     items.loc[0, "price"] = None
     assert from_frames(table(), None, items, bins=10).items["price"].isna().tolist() == [True] + [False] * 199
-    assert "there is no feature 'cost' to split or to put" in refusal(
+    assert "there is no feature 'cost': bins and split name columns" in refusal(
         table(), None, items, bins={"cost": 5, "price": 5}
     )
     with pytest.raises(ValueError, match="give rising edges"):
