@@ -1,4 +1,4 @@
-import { change, clamp, floats, fmt, h, isolate, sigmoid, softmax, unique, widget } from "./core.js";
+import { change, floats, fmt, h, isolate, sigmoid, softmax, unique, widget } from "./core.js";
 import { button, slider } from "./controls.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
