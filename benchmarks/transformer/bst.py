@@ -1,6 +1,6 @@
 """What does BST owe to time, and how much data does it need? Writes benchmarks/results/transformer/bst.csv.
 
-`fading`: BST with time gaps and with places, DIN with and without time gaps, one setting for each family, three seeds.
+`fading`: BST with time gaps and with places, DIN with either and with neither, one setting for each family, three seeds.
 `100k`: BST, DIN and DeepFM, all with users and features, on 5,000, 20,000 and all training rows of MovieLens 100K. Every
 model gets the same two step sizes at every size, chosen by validation AUC from seed 0, then two more seeds. The rows
 that are left out are left out of training, not of the histories.
@@ -21,19 +21,27 @@ from benchmarks._recording import keep, search, task_on, trained
 
 M, L = rbh.models, rbh.layers
 SEEDS = 3
-SIZES = {5_000: 10, 20_000: 6, None: 4}  # training rows (None: all) and the most epochs; one without progress ends it
+SIZES = {
+    5_000: 10,
+    20_000: 6,
+    None: 4,
+}  # training rows (None: all) and the most epochs; one without progress ends it
 
 
 class TimedDIN(M.DIN):
-    """DIN whose unit sees how long ago each event was: the vector of BST's time gaps, beside the event's."""
+    """DIN whose unit sees how long ago each event was, or how many events: the vector of BST, beside the event's."""
 
-    def __init__(self, schema, *, dim: int = 16):
+    def __init__(self, schema, *, dim: int = 16, positions: str = "time"):
         super().__init__(schema, dim=dim)
-        self.place = L.TimeGapPositions(dim)
+        self.positions = positions
+        self.place = (
+            L.TimeGapPositions(dim) if positions == "time" else L.LearnedPositions(dim, schema.history + 1)
+        )
         self.unit = L.LocalActivationUnit(2 * dim, 36, normalise=False)
 
     def attention(self, batch):
         gap = batch.time[:, None] - batch.history_time  # (B, L)
+        gap = gap if self.positions == "time" else L.age(batch.history_mask)  # (B, L)
         e = torch.cat([self.item(batch.history), self.place(gap)], dim=-1)  # (B, L, 2 d)
         t = torch.cat([self.item(batch.item), self.place(torch.zeros_like(batch.time))], dim=-1)  # (B, 2 d)
         return self.unit(t, e, batch.history_mask)  # (B, L)
@@ -44,7 +52,7 @@ class TimedDIN(M.DIN):
 
 
 class BagOfGaps(M.DIN):
-    """Not attention at all: each event counts by its likeness to the target and its age, one learned number a bucket."""
+    """No attention: each event counts by its age, one learned number a bucket, whatever the target."""
 
     def __init__(self, schema, *, dim: int = 16):
         super().__init__(schema, dim=dim)
@@ -62,9 +70,10 @@ DIN_FIT = {"lr": 0.01, "weight_decay": 0.01, "batch_size": 1024, "epochs": 8}
 FADING = {
     "DIN": (M.DIN, DIN_FIT),
     "DIN, time": (TimedDIN, DIN_FIT),
-    "mean by age": (BagOfGaps, DIN_FIT),
+    "DIN, places": (partial(TimedDIN, positions="places"), DIN_FIT),
+    "sum by age": (BagOfGaps, DIN_FIT | {"epochs": 24}),  # a third of the cost of the others
     "BST, time": (partial(M.BST, layers=2, norm="pre"), BST_FIT),
-    "BST, learned": (partial(M.BST, layers=2, norm="pre", positions="learned"), BST_FIT),
+    "BST, places": (partial(M.BST, layers=2, norm="pre", positions="learned"), BST_FIT),
 }
 MOVIELENS = {
     "DeepFM": partial(M.DeepFM, dim=16),
