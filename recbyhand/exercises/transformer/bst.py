@@ -104,13 +104,12 @@ def bst_2(answer):
     "The first d_e columns meet e, the others meet p.",
     "`W[:, :d_e], W[:, d_e:]`",
     todo="Complete the function `split(W, d_e)`: it returns two matrices.",
-    solved="Right. To concatenate and project is to add, after a projection of each: BST can learn what the Transformer "
-    "does, and more.",
+    solved="Right. To concatenate and project is to add, after a projection of each.",
 )
 def bst_3(answer):
     function(
         answer,
-        inputs=lambda g: (torch.randn(4, 7, generator=g), 3),
+        inputs=lambda g: (torch.randn(4, 8, generator=g), 3),
         oracle=lambda W, d: (
             torch.stack([c for k, c in enumerate(W.T) if k < d], 1),
             torch.stack([c for k, c in enumerate(W.T) if k >= d], 1),
