@@ -11,7 +11,7 @@ import torch
 import recbyhand as rbh
 from recbyhand import metrics, models
 from recbyhand.arguments import number, whole
-from recbyhand.layers import gradient_reach
+from recbyhand.inspect import gradient_reach
 from recbyhand.models import FM, Recommender
 from tests.factories import make_batch, make_schema
 

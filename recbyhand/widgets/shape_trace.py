@@ -8,9 +8,10 @@ import traitlets
 
 from recbyhand import models
 from recbyhand.data.batch import Schema
+from recbyhand.inspect import tracing
 from recbyhand.models.base import Recommender
 from recbyhand.models.graph_base import GraphModel
-from recbyhand.widgets import svg, tracing
+from recbyhand.widgets import svg
 from recbyhand.widgets.base import Widget
 
 TINTS = {"B": 0, "L": 1, "d": 2}  # the colour of an axis in svg.COLORS

@@ -17,8 +17,9 @@ from torch import nn
 
 from recbyhand import models
 from recbyhand.data.batch import Field
+from recbyhand.inspect import tracing
 from recbyhand.models import Recommender
-from recbyhand.widgets import ShapeTrace, tracing
+from recbyhand.widgets import ShapeTrace
 from tests.factories import make_batch, make_schema
 
 NAMES = [n for n in models.__all__ if inspect.isclass(getattr(models, n)) and n != "Recommender"]
