@@ -1,10 +1,10 @@
 """Seconds that a ranking of all test users takes, model by model: writes benchmarks/results/ranking.csv.
 
-MovieLens 100K, every test user who has a list, the whole catalogue, d = 16; initial weights, since time does not depend on
-them. Seconds of processor time on one thread, the best of up to three runs: on an idle machine no more than that on the
-clock. `seconds_blocks` is the road that every module can take: rows of one user and one item, in blocks, each history
-repeated for every item. `seconds` is what `rbh.evaluate_ranking` takes: a model with `score_items` reads each user once,
-others go by blocks. `same` says that HR@10 and NDCG@10 agree to 0.0001.
+MovieLens 100K, every test user who has a list, the whole catalogue, d = 16; initial weights, since time does not
+depend on them. Seconds of processor time on one thread, the best of up to three runs: on an idle machine no more than
+that on the clock. `seconds_blocks` is the road that every module can take: rows of one user and one item, in blocks,
+each history repeated for every item. `seconds` is what `rbh.evaluate_ranking` takes: a model with `score_items` reads
+each user once, others go by blocks. `same` says that HR@10 and NDCG@10 agree to 0.0001.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import nn
 
 import recbyhand as rbh
 from recbyhand.evaluation.ranking import scores_items
+from recbyhand.models.graph_base import GraphModel
 
 
 class Blocks(nn.Module):
@@ -59,7 +60,8 @@ def main() -> None:
             continue
         rbh.seed(0)
         counts = cls in (rbh.models.Popularity, rbh.models.UserItemMean)
-        model = cls(task if counts else task.schema)
+        graph = (rbh.data.graph(task),) if issubclass(cls, GraphModel) else ()
+        model = cls(task if counts else task.schema, *graph)
         direct = scores_items(model)
         blocks, slow = timed(Blocks(model), task)
         seconds, row = timed(model, task) if direct else (blocks, slow)

@@ -37,6 +37,9 @@ MODELS = {  # with what is not the default: dim is 16 where there are vectors
     "PooledSequence": {},
     "DIN": {},
     "DIEN": {},
+    "BST": {},
+    "SASRec": {},
+    "Transformer4Rec": {"sampled": 100},
 }
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from numbers import Integral, Real
 
@@ -28,26 +27,23 @@ def number(
     return float(value)
 
 
-def setting(parameter: inspect.Parameter, value):
-    """A setting of a model, as its annotation says: int (at least 1, or the default), float, bool, several ints.
+def size(name: str, value, least: int = 1) -> int:
+    """`value` as an int, if it is held as one: the width of a layer, not 4.0. Raises ValueError."""
+    return whole(name, value, least, kind=Integral)
 
-    Settings of any other kind pass as they are. Raises ValueError.
-    """
-    name, kind = parameter.name, inspect.formatannotation(parameter.annotation).strip("'")
-    if kind == "int":
-        default = parameter.default
-        return whole(name, value, min(1, default) if isinstance(default, int) else 1, kind=Integral)
-    if kind == "float":
-        return number(name, value)
-    if kind == "bool" and not isinstance(value, (bool, np.bool_)):
+
+def sizes(name: str, value) -> tuple[int, ...]:
+    """Several of them, such as the hidden layers (64, 32), or none. Raises ValueError."""
+    if not isinstance(value, (tuple, list, range, np.ndarray)):
+        raise ValueError(f"{name}={value!r}: give a tuple of whole numbers, such as (64, 32), or () for none")
+    return tuple(size(f"{name}[{i}]", width) for i, width in enumerate(value))
+
+
+def flag(name: str, value) -> bool:
+    """`value` as a bool. ValueError for what merely counts as true, such as "no"."""
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name}={value!r}: give True or False")
-    if kind.endswith(("Sequence[int]", "tuple[int, ...]")):
-        if not isinstance(value, (tuple, list, range, np.ndarray)):
-            raise ValueError(
-                f"{name}={value!r}: give a tuple of whole numbers, such as (64, 32), or () for none"
-            )
-        return tuple(whole(f"{name}[{i}]", size, kind=Integral) for i, size in enumerate(value))
-    return value
+    return bool(value)
 
 
 def _is_number(value, kind: type = Real) -> bool:

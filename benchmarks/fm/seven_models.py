@@ -25,7 +25,7 @@ FILES = [
     f"recbyhand/models/{name}.py" for name in ("fm", "poly2", "fnn", "nfm", "wide_deep", "deepfm", "afm")
 ]
 FILES += [f"recbyhand/layers/{name}.py" for name in ("crosses", "embedding", "interactions", "mlp")]
-FILES += ["recbyhand/models/feature_mlp.py", "recbyhand/training.py"]
+FILES += ["recbyhand/models/feature_mlp.py", "recbyhand/training/"]
 FILE = ROOT / "benchmarks" / "results" / "fm" / "seven_models.csv"
 DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
 SETTINGS = list(itertools.product((0.005, 0.012, 0.03), (0.01, 1.0)))  # step size, weight decay

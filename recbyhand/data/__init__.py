@@ -3,7 +3,9 @@
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
+from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
+from recbyhand.data.negatives import with_negatives
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Tables, from_frames
 from recbyhand.data.toy import toy, toy_schema
@@ -14,6 +16,7 @@ __all__ = [
     "DataUnavailable",
     "Examples",
     "Field",
+    "Graph",
     "Planted",
     "Ranking",
     "Schema",
@@ -21,8 +24,10 @@ __all__ = [
     "Task",
     "ctr",
     "from_frames",
+    "graph",
     "movielens",
     "planted",
     "toy",
     "toy_schema",
+    "with_negatives",
 ]

@@ -16,7 +16,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import html
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,8 @@ from torch import Tensor
 
 from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Batch, Field, Schema, row_numbers
-from recbyhand.data.tables import Tables, check_like, readable
+from recbyhand.data.columns import readable
+from recbyhand.data.tables import Tables, check_like
 
 MAX_VALUES = 10  # of a field with several values, the first ten of a row are kept
 
@@ -90,6 +93,7 @@ class Examples:
     schema: Schema
     events: Events
     edge: Tensor | None = None  # (N,) the row of `task.train` that an example is; -1 in the other parts
+    drawn: Tensor | None = None  # (N,) True: a negative that `with_negatives` drew; None: there are none
 
     def __len__(self) -> int:
         return len(self.label)
@@ -114,6 +118,10 @@ class Examples:
         columns = {k: v[rows] for k, v in vars(self).items() if isinstance(v, Tensor)}
         return dataclasses.replace(self, **columns)
 
+    def observed(self) -> Examples:
+        """Without the negatives that were drawn."""
+        return self if self.drawn is None else self.subset(~self.drawn)
+
     def __repr__(self) -> str:
         users, items = len(self.user.unique()), len(self.item.unique())
         return f"{len(self):,} examples of {users:,} users and {items:,} items"
@@ -122,6 +130,8 @@ class Examples:
 @dataclass(eq=False, repr=False)
 class Ranking:
     """One ranking of the full catalogue per test user who has training examples and a liked test item.
+
+    Test users without training examples (all of their rows are cold) have no ranking: no model knows them.
 
     `batch` has one row per user with the history at the cut; its item and label are 0. Seen items are those
     of the user's training and validation examples; relevant are liked test items that are not seen.
@@ -188,6 +198,33 @@ class Task:
         window = self.events.window(user, end, self.schema.history)
         return Batch(user, none, *window, time, torch.zeros(len(user)), self.schema, none - 1)
 
+    def visitor(self, history: Iterable, user=None) -> Batch:
+        """One row for somebody whose history is given on the spot: liked items as in the tables, oldest first.
+
+        The person is unknown (id 1), or `user` as in the tables; the latest L items enter, as in training, and
+        stand one second apart, up to the newest event of the task. Raises KeyError for an unknown item.
+        """
+        schema, L = self.schema, self.schema.history
+        ids = [schema.item_id(item) for item in history][-L:]
+        who = torch.tensor([1 if user is None else schema.user_id(user)])  # (1,)
+        mask = torch.arange(L)[None] < len(ids)  # (1, L)
+        newest = max(int(part.time.max()) for part in (self.train, self.valid, self.test) if len(part))
+        newest = max(newest, int(self.events.time.max()))
+        time = (newest - len(ids) + 1 + torch.arange(L)[None]) * mask  # (1, L)
+        past = torch.tensor([ids + [0] * (L - len(ids))])  # (1, L)
+        now, none = torch.tensor([newest + 1]), torch.zeros(1, dtype=torch.long)
+        return Batch(who, none, past, mask, mask.float(), time, now, torch.zeros(1), schema, none - 1)
+
+    def met(self, user=None, history: Iterable = ()) -> Tensor:
+        """Ids of the items that a user has met, in any part of the task or before, and of those in `history`."""
+        met = [torch.tensor([self.schema.item_id(item) for item in history], dtype=torch.long)]
+        if user is not None:
+            uid = self.schema.user_id(user)
+            parts = [part.observed() for part in (self.train, self.valid, self.test)]
+            met += [part.item[part.user == uid] for part in parts]
+            met.append(self.events.item[self.events.start[uid] : self.events.start[uid + 1]].long())
+        return torch.cat(met).unique()
+
     def candidates(self, batch: Batch, items: Tensor) -> Batch:
         """Every row of `batch` with every item: U rows and `items` (I,), or (U, I), give U * I examples.
 
@@ -203,6 +240,10 @@ class Task:
         """Ids of all items, (n_items - 2,)."""
         return torch.arange(2, self.schema.n_items)
 
+    def before_test(self) -> Task:
+        """The task as it stood before its test: validation plays the part of the test, for rankings that choose."""
+        return replace(self, valid=self.valid.subset(slice(0, 0)), test=self.valid)
+
     def ranking(self) -> Ranking:
         """One ranking per test user at the cut; see `Ranking`.
 
@@ -211,6 +252,7 @@ class Task:
         size = self.schema.n_items  # a pair of user and item is one number, user * size + item
 
         def pairs(part: Examples) -> Tensor:
+            part = part.observed()
             return part.user * size + part.item  # (N,)
 
         seen = torch.cat([pairs(self.train), pairs(self.valid)]).unique()  # (S,)
@@ -245,8 +287,9 @@ class Task:
         ).T.astype({c: int for c in ("examples", "users", "items", "cold user", "cold item")})
 
     def _caption(self) -> str:
-        s = self.settings
-        return f"{self.dataset.name}, split={s['split']!r}, history={s['history']} ({s['history_of']})"
+        s, drawn = self.settings, self.settings.get("negatives")
+        more = f", {drawn['ratio']} negatives drawn for each positive ({drawn['by']})" if drawn else ""
+        return f"{self.dataset.name}, split={s['split']!r}, history={s['history']} ({s['history_of']}){more}"
 
     def __repr__(self) -> str:
         return f"Task on {self._caption()}\n{self.counts().to_string(formatters={'liked': '{:.1%}'.format})}"
@@ -260,7 +303,7 @@ class Task:
 def ctr(
     dataset: Tables,
     *,
-    history: int = 20,
+    history: int | None = None,
     split: str = "user",
     history_of: str = "liked",
     like: float | None = None,
@@ -270,7 +313,7 @@ def ctr(
 ) -> Task:
     """A click task: will this user like this item, given what came before?
 
-    history      L, how many of the latest events a history holds
+    history      L, how many of the latest events a history holds: 20, or that of the trained model's schema
     split        "user": the last part of each user's targets is the test, the part before it validation;
                  "global": the same with one cut in time for all;
                  "random": rows drawn at random with `seed`, only there to show that it lies
@@ -283,6 +326,13 @@ def ctr(
     middle falls, so parts keep their sizes on average. Ids follow the rows of `dataset.users` and
     `dataset.items`, whether training sees them or not: the catalogue is complete and cold rows have features.
 
+    Tables that were read with the schema of a trained model (`from_frames(..., schema=model.schema)`) keep its
+    ids: those of new users and items follow, new values of a feature are unknown (id 1), and
+    `model.grown(task.schema)` serves them; the note of the tables says how many are new.
+
+    Warns where nothing can be learned or measured: every label is 1 (then see `with_negatives`), or every user
+    has one session only, so that none can be cut.
+
     Raises ValueError for a setting it does not know, or for a target whose user or item is in no table.
     """
     if not hasattr(dataset, "targets"):
@@ -293,6 +343,8 @@ def ctr(
         raise ValueError(f'split={split!r}: choose "user", "global" or "random"')
     if history_of not in ("liked", "all"):
         raise ValueError(f'history_of={history_of!r}: choose "liked" or "all"')
+    known = getattr(dataset, "schema", None)
+    history = (20 if known is None else known.history) if history is None else history
     history, seed = whole("history", history), whole("seed", seed, least=0)
     if like is not None:
         if type(dataset).targets is not Tables.targets:
@@ -308,8 +360,9 @@ def ctr(
     if valid < 1 and test < 1 and valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave nothing to train on")
 
-    schema = _schema(dataset, history)
-    user, item, time, label = _columns(dataset, dataset.targets, "targets")
+    schema, dataset = _schema(dataset, history)
+    ids = [{raw: i for i, raw in enumerate(known, 2)} for known in (schema.user_ids, schema.item_ids)]
+    user, item, time, label = _columns(dataset, dataset.targets, "targets", ids)
     order = np.lexsort((time, user))  # examples lie sorted by user and time
     user, item, time, label = (column[order] for column in (user, item, time, label))
     if split == "user":
@@ -324,7 +377,7 @@ def ctr(
         else:
             part[np.random.default_rng(seed).permutation(n)] = _cut(np.zeros(n), np.arange(n), *sizes)
 
-    happened = _columns(dataset, dataset.events, "events", may_be_empty=True)
+    happened = _columns(dataset, dataset.events, "events", ids, may_be_empty=True)
     if history_of == "liked":
         liked = happened[3] > 0
         happened = [column[liked] for column in happened]
@@ -342,6 +395,7 @@ def ctr(
     parts = [everything.subset(torch.from_numpy(part == p)) for p in range(3)]
     for p, examples in enumerate(parts):
         examples.edge = torch.arange(len(examples)) if p == 0 else torch.full((len(examples),), -1)
+    _warn(parts, test, dataset)
     settings = {"history": history, "split": split, "history_of": history_of, "like": dataset.like}
     settings |= {"valid": valid, "test": test, "seed": seed}
     return Task(*parts, schema, dataset, settings, events)
@@ -362,7 +416,9 @@ def _cut(user: np.ndarray, time: np.ndarray, valid: float, test: float) -> np.nd
     return np.repeat(part, size)
 
 
-def _columns(dataset: Tables, table: pd.DataFrame, name: str, may_be_empty: bool = False) -> list[np.ndarray]:
+def _columns(
+    dataset: Tables, table: pd.DataFrame, name: str, ids: list[dict], may_be_empty: bool = False
+) -> list[np.ndarray]:
     """User ids, item ids, time and label of a table of targets or events."""
     missing = [c for c in ("user", "item", "time", "label") if c not in table]
     if missing:
@@ -370,19 +426,39 @@ def _columns(dataset: Tables, table: pd.DataFrame, name: str, may_be_empty: bool
     if not len(table) and not may_be_empty:
         raise ValueError(f"{dataset.name}: there are no {name}")
     columns = []
-    for kind, known in (("user", dataset.users), ("item", dataset.items)):
-        row = pd.Index(known[kind]).get_indexer(pd.Index(table[kind]))
-        if (row < 0).any():
-            at = int((row < 0).argmax())
+    for kind, known in zip(("user", "item"), ids, strict=True):
+        column = table[kind].map(known).to_numpy("float64", na_value=np.nan)
+        if np.isnan(column).any():
+            at = int(np.isnan(column).argmax())
             raise ValueError(
                 f"{dataset.name}: row {readable(table.index[at])} of the {name} has {kind} "
                 f"{readable(table[kind].iloc[at])}, which the table of {kind}s lacks: add its row, or drop the event"
             )
-        columns.append(row.astype(np.int64) + 2)
+        columns.append(column.astype(np.int64))
     return [*columns, table["time"].to_numpy(np.int64), table["label"].to_numpy(np.float32)]
 
 
-def _schema(dataset: Tables, history: int) -> Schema:
+def _warn(parts: list[Examples], test: float, dataset: Tables) -> None:
+    train = parts[0]
+    if (test or len(parts[1])) and bool((train.label == 1).all()):
+        warnings.warn(
+            f"{dataset.name}: every label is 1. Of positives alone a model learns to say yes. Draw negatives after "
+            "the split, task = rbh.data.with_negatives(task), and judge by ranking, rbh.evaluate_ranking(model, task).",
+            stacklevel=3,
+        )
+    user, time = (torch.cat([getattr(part, name) for part in parts]) for name in ("user", "time"))
+    users, sessions = len(user.unique()), len(torch.stack([user, time]).unique(dim=1).T)
+    if test > 0 and not len(parts[2]) and sessions == users < len(user):
+        warnings.warn(
+            f"{dataset.name}: there is no test, since all events of a user have the same time (a date without the "
+            "time of day?) and are one session, which is not cut. Give the time of day, or cut between dates: "
+            'split="global".',
+            stacklevel=3,
+        )
+
+
+def _schema(dataset: Tables, history: int) -> tuple[Schema, Tables]:
+    """The schema, and the tables in the order of its ids; those of a trained model come first."""
     for kind, table in (("user", dataset.users), ("item", dataset.items)):
         if table[kind].duplicated().any():
             twice = table[kind][table[kind].duplicated()].iloc[0]
@@ -395,40 +471,124 @@ def _schema(dataset: Tables, history: int) -> Schema:
             f"{dataset.name}: two fields are called {min(twice)!r} (the ids are 'user' and 'item'): rename the "
             "feature of the users or that of the items"
         )
-    user_fields, user_table = _features(dataset.users, dataset.user_columns)
-    item_fields, item_table = _features(dataset.items, dataset.item_columns)
-    return Schema(
-        n_users=len(dataset.users) + 2,
-        n_items=len(dataset.items) + 2,
+    users, items, old, edges = dataset.users, dataset.items, dataset.schema, dataset.edges
+    if old is not None:
+        dataset = copy.copy(dataset)
+        users, items, dataset.note = _in_order(dataset, old, history)
+    user_fields, user_table = _features(users, dataset.user_columns, edges, old and old.user_fields)
+    item_fields, item_table = _features(items, dataset.item_columns, edges, old and old.item_fields)
+    if old is not None:
+        _keep_old_rows(old, dataset, user_table, item_table)
+    schema = Schema(
+        n_users=len(users) + 2,
+        n_items=len(items) + 2,
         user_fields=user_fields,
         item_fields=item_fields,
         user_table=user_table,
         item_table=item_table,
         history=history,
-        user_ids=tuple(dataset.users["user"].tolist()),
-        item_ids=tuple(dataset.items["item"].tolist()),
-        titles=tuple(dataset.items["title"].astype(str)),
+        user_ids=tuple(users["user"].tolist()),
+        item_ids=tuple(items["item"].tolist()),
+        titles=tuple(items["title"].astype(str)),
     )
+    return schema, dataset
 
 
-def _features(table: pd.DataFrame, names: list[str]) -> tuple[tuple[Field, ...], Tensor]:
-    """Fields, and their ids by user or item id: (rows + 2, columns). A missing value is 1, unknown."""
+def _in_order(dataset: Tables, old: Schema, history: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The tables with the rows of a trained model first, gone ones included, and a note of what is new to it."""
+    if history != old.history:
+        raise ValueError(f"history={history}, but the model was built with histories of {old.history}")
+    tables, said = [], []
+    for kind, table, known, fields, have in (
+        ("user", dataset.users, old.user_ids, old.user_fields, dataset.user_columns),
+        ("item", dataset.items, old.item_ids, old.item_fields, dataset.item_columns),
+    ):
+        wanted = [field.name for field in fields]
+        if lost := [name for name in wanted if name not in have]:
+            raise ValueError(
+                f"{dataset.name}: the model knows the feature {lost[0]!r} of {kind}s, add this column"
+            )
+        if more := [name for name in have if name not in wanted]:
+            drop = f"{kind}s.drop(columns={more!r})"
+            raise ValueError(f"{dataset.name}: the model was built without the feature {more[0]!r}: {drop}")
+        new = table[~table[kind].isin(known)]
+        if len(new):
+            said.append(f"{len(new)} {kind}s")
+        table = (
+            table.set_index(kind).astype(object).reindex([*known, *new[kind]]).rename_axis(kind).reset_index()
+        )
+        if kind == "item":
+            titles = pd.Series([*old.titles, *new["title"]], dtype=object)
+            table["title"] = table["title"].where(table["title"].notna(), titles)
+        tables.append(table)
+    new_values = [
+        f"{len(values)} values of {field.name}, unknown to it: {', '.join(sorted(values)[:3])}"
+        for table, fields in zip(tables, (old.user_fields, old.item_fields), strict=True)
+        for field in fields
+        if (values := _values(table[field.name]) - {*field.values})
+    ]
+    note = "; ".join([", ".join(said), *new_values]).strip("; ")
+    note = f"new to the model: {note}" if note else "nothing is new to the model"
+    return *tables, f"{dataset.note}; {note}"
+
+
+def _values(column: pd.Series) -> set[str]:
+    return {*map(_named, _one_a_row(column)[1].dropna())}
+
+
+def _named(value) -> str:
+    """A category as text: 1980 also where a column with a gap holds 1980.0."""
+    whole_number = isinstance(value, (float, np.floating)) and value % 1 == 0
+    return str(int(value) if whole_number else value)
+
+
+def _keep_old_rows(old: Schema, dataset: Tables, user_table: Tensor, item_table: Tensor) -> None:
+    """Users and items that the new tables no longer list keep the features that the model knew."""
+    for kind, known, before, now in (
+        ("user", old.user_ids, old.user_table, user_table),
+        ("item", old.item_ids, old.item_table, item_table),
+    ):
+        gone = 2 + np.flatnonzero(~pd.Index(known).isin(getattr(dataset, f"{kind}s")[kind]))
+        now[gone] = before[gone]
+
+
+def _one_a_row(column: pd.Series) -> tuple[np.ndarray, pd.Series]:
+    """Row numbers and values, several of a row one below the other, each once per row."""
+    column = column.reset_index(drop=True)
+    several = column.map(lambda v: isinstance(v, (tuple, list, set, frozenset, np.ndarray))).any()
+    flat = column.map(lambda v: sorted(v) if isinstance(v, (set, frozenset)) else v).explode()
+    row, flat = flat.index.to_numpy(), flat.reset_index(drop=True)
+    if several:
+        keep = ~pd.DataFrame({"row": row, "value": flat}).duplicated()
+        row, flat = row[keep], flat[keep]
+    return row, flat
+
+
+def _features(
+    table: pd.DataFrame, names: list[str], edges: dict, known: tuple[Field, ...] | None = None
+) -> tuple[tuple[Field, ...], Tensor]:
+    """Fields, and their ids by user or item id: (rows + 2, columns). A missing value is 1, unknown.
+
+    With the fields of a trained model, these: a value that they lack is unknown, too.
+    """
     fields, blocks = [], []
-    for name in names:
-        column = table[name].reset_index(drop=True)
-        several = column.map(lambda v: isinstance(v, (tuple, list, set, frozenset, np.ndarray))).any()
-        flat = column.map(lambda v: sorted(v) if isinstance(v, (set, frozenset)) else v).explode()
-        row, flat = flat.index.to_numpy(), flat.reset_index(drop=True)
-        if several:  # each value once per row
-            keep = ~pd.DataFrame({"row": row, "value": flat}).duplicated()
-            row, flat = row[keep], flat[keep]
-        code, values = pd.factorize(flat, sort=True)  # -1 where missing
+    for field in known or [Field(name, 0, edges=edges.get(name, ())) for name in names]:
+        row, flat = _one_a_row(table[field.name])
+        width = MAX_VALUES
+        if known is None:
+            code, values = pd.factorize(flat, sort=True)  # -1 where missing
+            field = Field(field.name, len(values) + 2, 1, tuple(map(_named, values)), field.edges)
+        else:
+            ids = {value: i for i, value in enumerate(field.values)}
+            code = flat.map(_named, na_action="ignore").map(ids).fillna(-1).to_numpy("int64")
+            code = np.where(flat.isna(), -1, code)
+            width = field.width
         nth = pd.Series(row).groupby(row).cumcount().to_numpy()
-        width = int(min(nth.max(initial=0) + 1, MAX_VALUES))
+        width = int(min(nth.max(initial=0) + 1, width)) if known is None else width
         ids = np.zeros((len(table) + 2, width), dtype=np.int64)
         ids[1, 0] = 1
         ids[row[nth < width] + 2, nth[nth < width]] = code[nth < width] + 2
-        fields.append(Field(name, len(values) + 2, width, tuple(map(str, values))))
+        fields.append(dataclasses.replace(field, width=width))
         blocks.append(torch.from_numpy(ids))
     if not blocks:
         return (), torch.zeros(len(table) + 2, 0, dtype=torch.long)

@@ -35,7 +35,10 @@ STRENGTH = {
     "drift": 2.0,
     "communities": 2.0,
     "all": 1.0,
+    "succession": 2.0,
+    "fading": 2.0,
 }  # fixed before any model was tuned
+FRESH = 14 * 86_400  # seconds after which a view no longer counts in "fading"
 _START, _DAYS = 1_600_000_000, 300 * 86_400  # seconds
 
 
@@ -75,8 +78,12 @@ def planted(plant: str, seed: int = 0, users: int | None = None, strength: float
     communities  $z = +s$ if the target is in the user's true community; of the user's 20 views six are in it
                  and have the kind of the user's group, five each are in two decoys and have other kinds
     all          taste, crosses, interests, order and drift mixed: for the final ladder only
+    succession   8 films, each a franchise g. $z = +s$ if among the last 20 views g's predecessor $\pi(g)$ is
+                 *directly* followed by g, the target; the others have both among the 20 as well, apart
+    fading       $z = +s$ if a view of the target's franchise lies at most 14 days back, however many views lie
+                 between: users watch in bursts, so that places do not tell the days
 
-    plant     one of the seven names
+    plant     one of the nine names
     users     1000 by default, each with 60 views and 55 impressions; 4000 in "communities", each with 20
               views and 14 impressions, so that there are 40,000 training examples either way
     strength  logit of the effect; None for the one the book uses (`STRENGTH`)
@@ -262,6 +269,52 @@ def _all(rng, users, s):
     )
 
 
+def _succession(rng, users, s):
+    n = 8
+    franchise, members = _franchises(rng, n, n)
+    predecessor = _cycle(rng, n)
+    views = rng.integers(n, size=(users, VIEWS))
+    is_g = views[..., None] == np.arange(n)  # (U, V, n)
+    follows = is_g & np.pad(views[:, :-1, None] == predecessor, ((0, 0), (1, 0), (0, 0)))  # (U, V, n)
+    count = _in_window(is_g, HISTORY)  # (U, I, n)
+    planted = _in_window(follows, HISTORY - 1) > 0  # (U, I, n): both views lie in the window
+    chances = count * count[..., predecessor]  # (U, I, n) how many pairs could have been neighbours
+    # Half of the targets succeed their predecessor. The others are the likelier the more often they could have, so
+    # that counting does not tell them apart.
+    wanted = rng.random((users, IMPRESSIONS, 1)) < 0.5
+    weight = np.where(planted == wanted, np.where(planted, 1.0, chances**2.0) * (chances > 0), 0) + 1e-9
+    targets = (np.log(weight) + rng.gumbel(size=weight.shape)).argmax(-1)  # (U, I)
+    z = s * _sign(np.take_along_axis(planted, targets[..., None], -1)[..., 0])
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=_items(rng, members, targets),
+        n_items=n,
+        z=z,
+        truth=dict(franchise=franchise, permutation=predecessor),
+    )
+
+
+def _fading(rng, users, s):
+    franchise, members = _franchises(rng, 120, 12)
+    views = _interested(rng, users, 12)
+    near, far = _pick(rng, views, 1, HISTORY // 2), _pick(rng, views, HISTORY // 2 + 1, HISTORY)
+    targets = _mix(rng, (0.4, near), (0.4, far), (0.2, rng.integers(12, size=near.shape)))
+    time = _times(rng, users, VIEWS + IMPRESSIONS, bursts=True)
+    seen, view_time, asked_time = _seen(VIEWS, IMPRESSIONS), *_split(time, VIEWS, IMPRESSIONS)
+    fresh = np.zeros(targets.shape, bool)
+    for back in range(1, HISTORY + 1):
+        recent = asked_time - view_time[:, seen - back] <= FRESH
+        fresh |= recent & (views[:, seen - back] == targets)
+    return SimpleNamespace(
+        views=_items(rng, members, views),
+        targets=_items(rng, members, targets),
+        n_items=120,
+        z=s * _sign(fresh),
+        time=time,
+        truth=dict(franchise=franchise),
+    )
+
+
 _WORLDS = {
     "factors": _factors,
     "crosses": _crosses,
@@ -270,6 +323,8 @@ _WORLDS = {
     "drift": _drift,
     "communities": _communities,
     "all": _all,
+    "succession": _succession,
+    "fading": _fading,
 }
 
 
@@ -309,6 +364,13 @@ def _count(views: np.ndarray, targets: np.ndarray, last: int) -> np.ndarray:
     """(U, I) how many of the last views before each target share its franchise."""
     seen = _seen(VIEWS, IMPRESSIONS)
     return sum((views[:, seen - back] == targets).astype(np.int8) for back in range(1, last + 1))
+
+
+def _in_window(what: np.ndarray, last: int) -> np.ndarray:
+    """(U, V, n) bool -> (U, I, n): how many of the last views before each impression it holds for."""
+    total = np.pad(what.cumsum(1), ((0, 0), (1, 0), (0, 0)))  # (U, V + 1, n)
+    seen = _seen(VIEWS, IMPRESSIONS)
+    return total[:, seen] - total[:, seen - last]
 
 
 def _mix(rng, *shares) -> np.ndarray:
@@ -377,29 +439,38 @@ def _names(names: tuple[str, ...], numbers: np.ndarray) -> pd.Series:
 # From numbers to tables
 
 
-def _times(rng, users: int, n: int) -> np.ndarray:
-    """(U, n) seconds, each user's strictly rising over the same 300 days."""
-    gaps = rng.exponential(size=(users, n + 1)).cumsum(1)
+def _times(rng, users: int, n: int, bursts: bool = False) -> np.ndarray:
+    """(U, n) seconds, each user's strictly rising over the same 300 days; in bursts, a pause in every ten gaps."""
+    gaps = rng.exponential(size=(users, n + 1))
+    if bursts:
+        gaps *= np.where(rng.random(gaps.shape) < 0.1, 30, 1)
+    gaps = gaps.cumsum(1)
     return _START + (gaps[:, :-1] / gaps[:, -1:] * (_DAYS - n)).astype(np.int64) + np.arange(n)
+
+
+def _split(time: np.ndarray, views: int, asked: int) -> tuple[np.ndarray, np.ndarray]:
+    """The times of the views (U, V) and of the impressions (U, I), which lie between them."""
+    shown = _seen(views, asked)
+    # View v comes after the impressions that want at most v views before them.
+    place = np.arange(views) + (shown[None] <= np.arange(views)[:, None]).sum(1)
+    return time[:, place], time[:, np.arange(asked) + shown]
 
 
 def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> Planted:
     n, views, asked = world.n_items, world.views.shape[1], world.targets.shape[1]
-    shown = _seen(views, asked)
     group = getattr(world, "group", None)
     kind = getattr(world, "kind", None)
     group = rng.integers(8, size=users) if group is None else group
     kind = rng.permutation(np.arange(n) % 8) if kind is None else kind
     user_ids, item_ids = np.arange(1, users + 1), np.arange(1, n + 1)
 
-    time = _times(rng, users, views + asked)
-    # View v comes after the impressions that want at most v views before them.
-    view_place = np.arange(views) + (shown[None] <= np.arange(views)[:, None]).sum(1)
+    time = getattr(world, "time", None)
+    view_time, asked_time = _split(_times(rng, users, views + asked) if time is None else time, views, asked)
     view_table = pd.DataFrame(
         {
             "user": np.repeat(user_ids, views),
             "item": item_ids[world.views].ravel(),
-            "time": time[:, view_place].ravel(),
+            "time": view_time.ravel(),
             "label": np.float32(1),
         }
     )
@@ -407,7 +478,7 @@ def _tables(plant: str, seed: int, users: int, world: SimpleNamespace, rng) -> P
     # the stars cut the same latent number, so that 4 stars or more and a click are one thing.
     noise = rng.random(world.z.shape)
     liking = (world.z - np.log(noise / (1 - noise))).ravel()
-    when = time[:, np.arange(asked) + shown].ravel()
+    when = asked_time.ravel()
     who, what = np.repeat(user_ids, asked), item_ids[world.targets].ravel()
     p = 1 / (1 + np.exp(-world.z.ravel()))
     impressions = pd.DataFrame(

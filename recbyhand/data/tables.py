@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import html
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from recbyhand.arguments import number
+from recbyhand.data import columns
+from recbyhand.data.batch import Schema
+from recbyhand.data.columns import complain, readable
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -24,6 +26,10 @@ class Tables:
     licence   what may be done with them, and whom to cite
     like      a rating of at least this much counts as a click
     real      False where the tables were generated in place of a data set that could not be had
+
+    edges     where numbers were put into groups: name of the feature -> the edges between them
+    schema    a trained model's, where the tables are to be read with its vocabulary
+    positives True where there were no ratings: every row is a positive
 
     A data set knows how it wants to be split: `valid` and `test` are fractions of a user's targets, or,
     where they are whole numbers (1 or more), so many targets of each user.
@@ -39,6 +45,9 @@ class Tables:
     real: bool = True
     valid: float = 0.1
     test: float = 0.1
+    edges: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    schema: Schema | None = None
+    positives: bool = False
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -100,221 +109,213 @@ def from_frames(
     users: pd.DataFrame | None = None,
     items: pd.DataFrame | None = None,
     *,
-    like: float = 4,
+    user: str = "user",
+    item: str = "item",
+    rating: str | None = "rating",
+    time: str | None = "time",
+    title: str | None = "title",
+    like: float | None = None,
     scale: tuple[float, float] = (0, 5),
+    bins: int | Mapping[str, int | Sequence[float]] | None = None,
+    split: Mapping[str, str | None] | None = None,
+    schema: Schema | None = None,
     name: str = "my data",
 ) -> Tables:
     """A data set from your own tables; they are copied, checked and never changed.
 
-    ratings   `user`, `item`, `rating` and, if there is one, `time`; other columns are left out
+    ratings   who, what, how much and when: the columns `user`, `item`, `rating`, `time`; others are left out.
+              Without a rating (a table of purchases or views), every row is a positive: see `with_negatives`
     users     `user` and features; without this table, the users who rate
     items     `item`, `title` and features; without this table, the items rated; without titles, their ids
-    like      a rating of at least this much counts as a click (clicks of 0 and 1: `like=1`)
+    user, item, rating, time, title
+              the names of these columns in your tables, such as user="customer_id"; rating=None, time=None
+              or title=None says that there is none
+    like      a rating of at least this much counts as a click: 4, or as you say (clicks of 0 and 1: `like=1`)
     scale     lowest and highest rating there is
+    bins      groups for numbers of which there are many: bins=10 for all, {"price": 10}, or {"price": [5, 20]}
+    split     texts that hold several values: {"genres": "|"}; {"genres": None} keeps them whole
+    schema    that of a trained model (`model.schema`): its groups and its vocabulary are used, see `ctr`
 
     Handled: ids may be whole numbers or text (whole numbers that pandas holds as 3.0 are made whole again).
-    `time` is seconds from any beginning, whole or not, or a datetime column (made UTC seconds); rows may come
-    in any order and are sorted by it. Without `time`, rows are taken in the order in which they stand.
+    Times are seconds from any beginning, datetimes in any time zone (made UTC seconds), periods (their start)
+    or time differences; fractions of a second are cut off. Rows may come in any order and are sorted by it.
+    Without a time, rows are taken in the order in which they stand.
     Features are categories; missing ones are "unknown"; tuples or lists are several values.
 
-    Refused, with a ValueError that names the row and the remedy: an empty table, a missing column, a missing,
-    fractional or mixed id, a rating that is missing or off the scale, a time that is missing, negative or
-    text, the same user, item and time twice, a user or item with two rows or with none in a table you give,
-    a feature of many different fractions or of tables in tables, and a `like` that no rating reaches.
+    Warned of: times that cannot be seconds, and order that is lost inside a second.
+
+    Refused, with one ValueError that names every fault, its row and a remedy: an empty table, a missing
+    column, or one that is nearly called so, a missing, fractional or mixed id, a rating that is missing or off
+    the scale, a time that is missing, negative, before 1970 or text, the same user, item and second twice, a
+    user or item with two rows or with none in a table you give, a feature of many different fractions, of
+    several values in one text or of tables in tables, and a `like` that no rating reaches.
     """
     if np.shape(scale) != (2,) or not number("scale[0]", scale[0]) < number("scale[1]", scale[1]):
         raise ValueError(f"scale={scale!r}: give the lowest and the highest rating there is, such as (0, 5)")
-    _check_columns(ratings, "ratings", ("user", "item", "rating"))
-    table = pd.DataFrame(
-        {
-            "user": _ids(ratings, "user", "ratings"),
-            "item": _ids(ratings, "item", "ratings"),
-            "rating": _numbers(ratings, "rating", "ratings", "drop the row, or correct it"),
-            "time": _seconds(ratings) if "time" in ratings else np.arange(len(ratings)),
-        },
-        index=ratings.index,
+    if like is not None:
+        number("like", like)
+    given = {"ratings": ratings, "users": users, "items": items}
+    for label, table in given.items():
+        if not (isinstance(table, pd.DataFrame) or (table is None and label != "ratings")):
+            raise TypeError(f"{label} is a {type(table).__name__}; give a pandas DataFrame")
+    how = {"bins": bins, "split": dict(split or {}), "edges": _edges_of(schema)}
+    wrong: list[str] = []
+    _check_columns(ratings, "ratings", {"user": user, "item": item}, {"rating": rating, "time": time}, wrong)
+    usable = not wrong
+    events = _events(ratings, user, item, rating, time, scale, wrong) if usable else None
+    people = _entities(users, "user", user, None, how, wrong)
+    things = _entities(items, "item", item, title, how, wrong)
+    for option in [*how["split"], *(bins if isinstance(bins, Mapping) else ())]:
+        if not any(t is not None and option in t for t in (users, items)):
+            wrong.append(f"there is no feature {option!r}: bins and split name columns of users or items")
+    for kind, label, table in (("user", "users", people), ("item", "items", things)):
+        if events is not None and table is not None and kind in events:
+            _check_lost(ratings, events, label, table, kind, user if kind == "user" else item, wrong)
+    positives = usable and (rating is None or rating not in ratings)
+    like = 1 if positives else 4 if like is None else like
+    if not wrong and not (events["rating"] >= like).any():
+        wrong.append(_no_like(events["rating"], like))
+    if wrong:
+        faults = "".join(f"\n- {fault}" for fault in wrong)
+        raise ValueError(wrong[0] if len(wrong) == 1 else f"{len(wrong)} things are to be mended:{faults}")
+    timed = time is not None and time in ratings
+    if timed:
+        columns.warn_of_units(ratings[time], events["time"], events["user"], f'ratings["{time}"]')
+    note = "from your own tables" + ("" if timed else ", in the order of their rows")
+    note += ", without ratings: every row is a positive" if positives else ""
+    people = _made_from(events, "user") if people is None else people
+    things = _made_from(events, "item") if things is None else things
+    titles = things["title"] if "title" in things else pd.Series(pd.NA, index=things.index, dtype=object)
+    things["title"] = titles.astype(object).where(titles.notna(), things["item"]).astype(str)
+    return Tables(
+        name=name,
+        users=people,
+        items=things,
+        ratings=events.sort_values("time", kind="stable", ignore_index=True),
+        like=like,
+        note=note,
+        edges=how["edges"],
+        schema=schema,
+        positives=positives,
     )
-    off = ~table["rating"].between(*scale)
-    if off.any():
-        rating = table["rating"][off].iloc[0]
-        _refuse(
-            "ratings", table, off, f"rating {rating:g} is off the scale {scale}", "correct it, or pass scale="
-        )
-    check_like(table["rating"], like)
-    twice = table.duplicated(["user", "item", "time"])
-    if twice.any():
-        user, item, time = table.loc[twice, ["user", "item", "time"]].iloc[0]
-        remedy = 'keep one: ratings.drop_duplicates(["user", "item", "time"])'
-        _refuse(
-            "ratings",
-            table,
-            twice,
-            f"user {readable(user)} rated {readable(item)} at time {time} in a row above too",
-            remedy,
-        )
-    note = "from your own tables" + ("" if "time" in ratings else ", in the order of their rows")
-    users = _entities(users, "user", table)
-    items = _entities(items, "item", table)
-    titles = items["title"] if "title" in items else pd.Series(pd.NA, index=items.index, dtype=object)
-    items["title"] = titles.astype(object).where(titles.notna(), items["item"]).astype(str)
-    ratings = table.sort_values("time", kind="stable", ignore_index=True)
-    return Tables(name=name, users=users, items=items, ratings=ratings, like=like, note=note)
+
+
+def _edges_of(schema: Schema | None) -> dict:
+    fields = (*schema.user_fields, *schema.item_fields) if schema is not None else ()
+    return {f.name: f.edges for f in fields if f.edges}
 
 
 def check_like(rating: pd.Series, like: float) -> None:
     """Refuses a threshold that would make every label 0."""
     if not (rating >= number("like", like)).any():
-        raise ValueError(
-            f"no rating reaches like={like}: the highest is {rating.max():g}; pass a lower like="
-        )
+        raise ValueError(_no_like(rating, like))
 
 
-def _entities(table: pd.DataFrame | None, kind: str, ratings: pd.DataFrame) -> pd.DataFrame:
-    """The table of users or items, checked against the ratings; made from them where none is given."""
-    name = kind + "s"
-    if table is None:
-        return pd.DataFrame({kind: np.sort(ratings[kind].unique())})
-    _check_columns(table, name, (kind,))
-    table = table.assign(**{kind: _ids(table, kind, name)})
-    twice = table[kind].duplicated()
-    if twice.any():
-        raw = table[kind][twice].iloc[0]
-        _refuse(
-            name,
-            table,
-            twice,
-            f"{kind} {readable(raw)} has a row above too",
-            f'{name}.drop_duplicates("{kind}")',
-        )
-    lost = ~ratings[kind].isin(table[kind])
-    if lost.any():
-        raw, known = ratings[kind][lost].iloc[0], table[kind].iloc[0]
-        if isinstance(raw, str) != isinstance(known, str):
-            pair = f"{readable(raw)} and {readable(known)}"
-            remedy = f"ids such as {pair} never match: make both text with .astype(str)"
+def _no_like(rating: pd.Series, like: float) -> str:
+    return f"no rating reaches like={like}: the highest is {rating.max():g}; pass a lower like="
+
+
+def _check_columns(table: pd.DataFrame, name: str, needed: dict, optional: dict, wrong: list[str]) -> None:
+    """Are the columns there, or is one there that seems to be meant?"""
+    taken = {*needed.values(), *optional.values()}
+    free = [c for c in table.columns if c not in taken]
+    for kind, column in {**needed, **optional}.items():
+        if column is None or column in table:
+            continue
+        close = columns.near(table, kind, free)
+        if kind in optional and close is None and column == kind:
+            continue  # there is none, and none was announced
+        if close is not None:
+            remedy = f'from_frames(..., {kind}="{close}")'
+            remedy += f", or {kind}=None for none" if kind in optional else ""
+        elif table.index.name == column or column in (table.index.names or ()):
+            remedy = f"it is the index: {name}.reset_index()"
         else:
-            remedy = f"add its row, or keep ratings[ratings.{kind}.isin({name}.{kind})]"
-        _refuse("ratings", ratings, lost, f"{kind} {readable(raw)} is not in {name}", remedy)
-    several = pd.api.types.is_list_like
-    for column in table.columns.drop([kind, "title"], errors="ignore"):
-        deep = table[column].map(lambda v: isinstance(v, dict) or (several(v) and any(map(several, v))))
-        if deep.astype(bool).any():
-            value = str(table[column][deep.to_numpy(bool)].iloc[0])[:60]
-            remedy = "take the part you mean, such as the names of the genres"
-            _refuse(
-                name,
-                table,
-                deep,
-                f"{column} is {value}, but a value is text, a number or a tuple of these",
-                remedy,
-            )
-        numbers = table[column].dropna()
-        fractions = pd.api.types.is_float_dtype(numbers) and (numbers % 1 != 0).any()
-        if fractions and numbers.nunique() > 50:
-            raise ValueError(
-                f"column {column!r} of {name} has {numbers.nunique()} different numbers, but a feature is a "
-                f"category: put them in groups, pd.qcut({name}[{column!r}], 10).astype(str)"
-            )
-    return table.rename(columns=str).reset_index(drop=True)
-
-
-def _check_columns(table: pd.DataFrame, name: str, needed: tuple[str, ...]) -> None:
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"{name} is a {type(table).__name__}; give a pandas DataFrame")
-    for column in needed:
-        if column not in table:
-            free = [str(c) for c in table.columns if c not in (*needed, "time", "title")]
-            close = difflib.get_close_matches(column, free, n=1, cutoff=0.5)
-            close = close or [c for c in free if column in c.lower()][:1]
-            remedy = f'{name}.rename(columns={{"{close[0]}": "{column}"}})' if close else "add it"
-            raise ValueError(f"{name} has no column {column!r}, only {[*map(str, table.columns)]}: {remedy}")
-    if table.columns.duplicated().any():
-        raise ValueError(
-            f"{name} has two columns called {table.columns[table.columns.duplicated()][0]!r}: keep one"
-        )
+            remedy = "add it"
+        wrong.append(f"{name} has no column {column!r}, only {[*map(str, table.columns)]}: {remedy}")
+    for column in taken & {*table.columns[table.columns.duplicated()]}:
+        wrong.append(f"{name} has two columns called {column!r}: keep one")
+    if not wrong and table.columns.duplicated().any() and name != "ratings":
+        twice = table.columns[table.columns.duplicated()][0]
+        wrong.append(f"{name} has two columns called {twice!r}: keep one")
     if not len(table):
-        raise ValueError(f"{name} has no rows: there is nothing to learn from")
+        wrong.append(f"{name} has no rows: there is nothing to learn from")
 
 
-def readable(value) -> str:
-    """A value of a table in a message: 7 and 'seven', not np.int64(7)."""
-    return repr(value.item() if hasattr(value, "item") else value)
+def _events(ratings, user, item, rating, time, scale, wrong: list[str]) -> pd.DataFrame | None:
+    """User, item, rating and time of every row; without the columns that are at fault."""
+    found = {
+        "user": columns.ids(ratings, user, "ratings", "user", wrong),
+        "item": columns.ids(ratings, item, "ratings", "item", wrong),
+    }
+    if rating is not None and rating in ratings:
+        found["rating"] = values = columns.numbers(ratings, rating, "ratings", wrong)
+        if values is not None and not values.between(*scale).all():
+            off = ~values.between(*scale)
+            problem = f"{rating} {values[off].iloc[0]:g} is off the scale {scale}"
+            complain(wrong, "ratings", ratings, off, problem, "correct it, or pass scale=")
+    else:
+        found["rating"] = pd.Series(1.0, index=ratings.index)
+    if time is not None and time in ratings:
+        found["time"] = columns.seconds(ratings, time, "ratings", wrong)
+    else:
+        found["time"] = pd.Series(np.arange(len(ratings)), index=ratings.index)
+    events = pd.DataFrame({k: v for k, v in found.items() if v is not None}, index=ratings.index)
+    if {"user", "item", "time"} <= {*events}:
+        twice = events.duplicated(["user", "item", "time"])
+        if twice.any():
+            who, what, when = events.loc[twice.to_numpy(), ["user", "item", "time"]].iloc[0]
+            done = "rated" if rating is not None and rating in ratings else "has"
+            problem = f"user {readable(who)} {done} {readable(what)} at time {when} in a row above too"
+            keys = f'["{user}", "{item}", "{time}"]'
+            remedy = f"keep one: ratings.drop_duplicates({keys})"
+            if not ratings.duplicated([user, item, time]).any():  # they differ within the second
+                cut = f'ratings["{time}"] // 1'
+                if not pd.api.types.is_numeric_dtype(ratings[time]):
+                    cut = f'ratings["{time}"].dt.floor("s")'
+                remedy = f"keep one a second: ratings.assign({time}={cut}).drop_duplicates({keys})"
+            complain(wrong, "ratings", ratings, twice, problem, remedy)
+    return events
 
 
-def _refuse(name: str, table: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> NoReturn:
-    """ValueError that names the first bad row by its index label."""
-    bad = np.asarray(bad)
-    more = f" (and {bad.sum() - 1} more)" if bad.sum() > 1 else ""
-    raise ValueError(f"{name}, row {readable(table.index[bad.argmax()])}{more}: {problem}; {remedy}")
+def _made_from(events: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return pd.DataFrame({kind: np.sort(events[kind].unique())})
 
 
-def _ids(table: pd.DataFrame, kind: str, name: str) -> pd.Series:
-    """Ids as int64 or text."""
-    ids = table[kind]
-    if ids.isna().any():
-        _refuse(
-            name,
-            table,
-            ids.isna(),
-            f"{kind} is missing",
-            f'name it, or drop the row: dropna(subset="{kind}")',
+def _entities(table, kind: str, column: str, title: str | None, how: dict, wrong: list[str]):
+    """The table of users or items with its ids, titles and features; None where there is none, or no ids."""
+    if table is None:
+        return None
+    name = kind + "s"
+    before = len(wrong)
+    column = kind if column not in table and kind in table else column
+    optional = {"title": title} if kind == "item" else {}
+    _check_columns(table, name, {kind: column}, optional, wrong)
+    if (len(wrong) > before and column not in table) or table.columns.duplicated().any() or not len(table):
+        return None
+    found = {kind: columns.ids(table, column, name, kind, wrong)}
+    if kind == "item" and title is not None and title in table:
+        found["title"] = table[title]
+    for feature in table.columns.drop([c for c in (column, title) if c in table]):
+        found[str(feature)] = columns.check_feature(table, feature, name, how, wrong)
+    if found[kind] is None:
+        return None
+    twice = found[kind].duplicated()
+    if twice.any():
+        problem = f"{column} {readable(found[kind][twice].iloc[0])} has a row above too"
+        complain(wrong, name, table, twice, problem, f'{name}.drop_duplicates("{column}")')
+    return pd.DataFrame(found).reset_index(drop=True)
+
+
+def _check_lost(ratings, events, name: str, table, kind: str, column: str, wrong: list[str]) -> None:
+    lost = ~events[kind].isin(table[kind])
+    if not lost.any():
+        return
+    raw, known = events[kind][lost].iloc[0], table[kind].iloc[0]
+    if isinstance(raw, str) != isinstance(known, str):
+        remedy = (
+            f"ids such as {readable(raw)} and {readable(known)} never match: make both text with .astype(str)"
         )
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        ids = ids.astype(ids.cat.categories.dtype)
-    if pd.api.types.is_float_dtype(ids):
-        broken = (ids % 1 != 0) | (ids.abs() >= 2**53)  # from there on, floats skip whole numbers
-        if broken.any():
-            _refuse(
-                name,
-                table,
-                broken,
-                f"{kind} {readable(ids[broken].iloc[0])} is no whole number",
-                "make ids text",
-            )
-        return ids.astype("int64")
-    if pd.api.types.is_integer_dtype(ids) and not (ids > np.iinfo("int64").max).any():
-        return ids.astype("int64")
-    text = ids.map(lambda v: isinstance(v, str)).astype(bool)
-    whole = ids.map(lambda v: isinstance(v, (int, np.integer)) and abs(int(v)) < 2**63).astype(bool)
-    if text.all():
-        return ids.astype(object)
-    if whole.all():
-        return ids.astype("int64")
-    odd = ~text if text.iloc[0] else ~whole
-    _refuse(
-        name,
-        table,
-        odd,
-        f"{kind} {readable(ids[odd].iloc[0])} is unlike the others",
-        "make all text: .astype(str)",
-    )
-
-
-def _numbers(table: pd.DataFrame, column: str, name: str, remedy: str) -> pd.Series:
-    """A column of finite numbers."""
-    numbers = pd.to_numeric(table[column], errors="coerce").astype("float64")
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        _refuse(name, table, bad, f"{column} is {readable(table[column][bad].iloc[0])}, not a number", remedy)
-    return numbers
-
-
-def _seconds(ratings: pd.DataFrame) -> pd.Series:
-    """Times as whole seconds, int64."""
-    time = ratings["time"]
-    if pd.api.types.is_datetime64_any_dtype(time):
-        if time.dt.tz is not None:
-            time = time.dt.tz_convert("UTC").dt.tz_localize(None)
-        if time.isna().any():
-            _refuse("ratings", ratings, time.isna(), "time is missing", "drop the row, or correct it")
-        time = time.astype("datetime64[s]").astype("int64")
-    remedy = "drop the row, or convert the column: pd.to_datetime(ratings.time)"
-    seconds = np.floor(_numbers(ratings.assign(time=time), "time", "ratings", remedy))
-    for off, what, other in (
-        (seconds < 0, "negative", "an earlier"),
-        (seconds >= 2**62, "too large", "a later"),
-    ):
-        if off.any():
-            first = f"time {seconds[off].iloc[0]:.15g} is {what}"
-            _refuse("ratings", ratings, off, first, f"count seconds, from {other} beginning")
-    return seconds.astype("int64")
+    else:
+        remedy = f'add its row, or keep ratings[ratings["{column}"].isin({name}["{column}"])]'
+    complain(wrong, "ratings", ratings, lost, f"{column} {readable(raw)} is not in {name}", remedy)

@@ -100,7 +100,8 @@ class Truth:
     best_auc     expected AUC of a model that knows p, over all impressions; `ceiling(task.test)` for a part
     best_logloss the same for the log loss
     franchise    (M,) hidden franchise of each item: what "the same kind of thing" means in this world
-    permutation  (n franchises,) in the world "order": a view of franchise f asks for permutation[f] next
+    permutation  (n franchises,) in the world "order": a view of franchise f asks for permutation[f] next; in
+                 "succession" permutation[g] is the franchise that g must directly follow
     cross        (8, 8) in "crosses": the table S[group, kind]
     user_vectors, item_vectors   (U, 4), (M, 4) in "factors": the taste
     community, item_community, item_tag, user_tag   in "communities"
@@ -159,6 +160,8 @@ class Truth:
         order            the last view
         drift            same franchise as the target, among the last four views
         communities      in the user's true community
+        succession       the target's franchise directly after its predecessor, and that predecessor
+        fading           same franchise as the target, at most 14 days back
 
         `schema` is needed only where ids do not follow the order of the world's tables.
         Raises ValueError for worlds in which no history decides ("factors", "crosses").
@@ -181,6 +184,12 @@ class Truth:
         same = torch.from_numpy(past == target).to(device)  # (B, L)
         if self.plant == "drift":
             return mask & same & (age <= 4)
+        if self.plant == "fading":
+            return mask & same & ((batch.time[:, None] - batch.history_time) <= 14 * 86_400)
+        if self.plant == "succession":  # events of a history lie side by side, padding after the newest
+            leads = torch.from_numpy(past == self.permutation[target]).to(device) & mask  # (B, L)
+            second = torch.nn.functional.pad(leads[:, :-1], (1, 0)) & same & mask  # (B, L)
+            return second | torch.nn.functional.pad(second[:, 1:], (0, 1))
         if self.plant == "all":
             leads = torch.from_numpy(self.permutation[past] == target).to(device)
             same = same | (leads & (age == 1))

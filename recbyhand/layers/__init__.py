@@ -34,10 +34,10 @@ from recbyhand.layers.mlp import MLP, Dropout, concat
 from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
-from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
+    gbce_loss,
     negative_sampling_loss,
     sample_negatives,
     sampled_softmax_loss,
@@ -97,9 +97,9 @@ __all__ = [
     "events_first",
     "feature_pairs",
     "full_softmax_loss",
+    "gbce_loss",
     "gcn_neighbours",
     "get_activation",
-    "gradient_reach",
     "id_embedding",
     "last_state",
     "masked_softmax",
@@ -112,7 +112,6 @@ __all__ = [
     "scaled_dot_product_attention",
     "scatter_softmax",
     "scatter_sum",
-    "state_gradient",
     "sum_neighbours",
     "weighted_sum",
     "with_self_loops",

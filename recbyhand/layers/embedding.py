@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand import arguments
 from recbyhand.data.batch import Field
 
 
@@ -16,7 +17,7 @@ def id_embedding(size: int, dim: int, *, std: float = 0.05) -> nn.Embedding:
     Padding (row 0) is the zero vector and stays so. Unknown (row 1) starts at zero: as long as no training
     example shows an unknown id, it says nothing, rather than something random.
     """
-    table = nn.Embedding(size, dim, padding_idx=0)
+    table = nn.Embedding(size, arguments.size("dim", dim), padding_idx=0)
     nn.init.normal_(table.weight, std=std)
     with torch.no_grad():
         table.weight[:2] = 0
@@ -49,6 +50,17 @@ class FieldColumns(nn.Module):
         """(B, C) ids -> (B, F) True where a field has a value at all."""
         count = torch.zeros(len(ids), len(self.fields), device=ids.device)  # (B, F)
         return count.index_add(1, self.field_of, (ids > 0).float()) > 0
+
+    def rows_from(self, old: FieldColumns) -> Tensor:
+        """For each row of this table the row of `old`, whose vocabularies may end earlier: new values are unknown."""
+        starts = [0]
+        for field in old.fields:
+            starts.append(starts[-1] + field.size)
+        rows = []
+        for field, before, start in zip(self.fields, old.fields, starts, strict=False):
+            ids = torch.arange(field.size)
+            rows.append(start + torch.where(ids < before.size, ids, 1))
+        return torch.cat(rows)
 
     def check(self, ids: Tensor) -> None:
         """Refuses ids outside their vocabulary, which would silently read another field's rows."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import number
 from recbyhand.layers.activations import Dice, get_activation
 
 
@@ -47,7 +48,7 @@ class MLP(nn.Sequential):
     def __init__(self, sizes: Sequence[int], *, activation: str = "relu", dropout: float = 0.0):
         if len(sizes) < 2:
             raise ValueError(f"sizes are input, hidden ..., output; got {list(sizes)}")
-        layers = []
+        layers, dropout = [], number("dropout", dropout, 0, 1)
         for n_in, n_out in pairwise(sizes[:-1]):
             layers += [nn.Linear(n_in, n_out), get_activation(activation, n_out), nn.Dropout(dropout)]
         super().__init__(*layers, nn.Linear(sizes[-2], sizes[-1]))

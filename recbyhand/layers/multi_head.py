@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbyhand.layers.attention import masked_softmax
 from recbyhand.layers.positions import rotate
+
+SHORT = 50  # keys up to which the plain path is the faster one on a CPU (measured)
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
@@ -55,8 +56,13 @@ def scaled_dot_product_attention(
     s = (q * q.shape[-1] ** -0.5) @ k.transpose(
         -2, -1
     )  # (..., Tq, Tk) q is scaled first: no overflow in half
-    a = s.softmax(dim=-1) if mask is None else masked_softmax(s, mask)  # (..., Tq, Tk)
+    if mask is not None:
+        s = s.masked_fill(~mask, torch.finfo(s.dtype).min)  # (..., Tq, Tk) the softmax makes it 0
+    a = s.softmax(dim=-1)  # (..., Tq, Tk)
     out = F.dropout(a, dropout) @ v  # (..., Tq, d_v)
+    if mask is not None:  # where no key is left, the softmax is of equal numbers: not what was asked for
+        some = mask.any(dim=-1, keepdim=True)  # (..., Tq, 1)
+        out, a = out * some, a * some if return_weights else a  # (..., Tq, d_v), (..., Tq, Tk)
     return (out, a) if return_weights else out
 
 
@@ -85,7 +91,8 @@ class MultiHeadAttention(nn.Module):
     rotary      turn queries and keys by their positions, so that scores know the distance (see `rotate`)
 
     `mask` is (Tq, Tk), (B, Tq or 1, Tk), or per head (B, H, Tq, Tk): True where a query may look at a key.
-    `return_weights=True` gives (out, A) with A (B, H, Tq, Tk) by the plain path, otherwise the fused kernel runs.
+    `return_weights=True` gives (out, A) with A (B, H, Tq, Tk). Without it the fused kernel runs where it is faster: on
+    a GPU, and on a CPU for long sequences.
     The keys have no bias: it would add one number to all scores of a query, which the softmax does not notice.
 
     Raises ValueError for heads that do not divide, an odd d_k with `rotary`, or a mask of another shape.
@@ -134,7 +141,8 @@ class MultiHeadAttention(nn.Module):
             q, k = rotate(q), rotate(k)  # (B, H, Tq, d_k), (B, H, Tk, d_k)
         if mask is not None:
             mask = self._four(mask, len(x), x.shape[1], y.shape[1])  # (B or 1, H or 1, Tq or 1, Tk)
-        how = {"fused": not return_weights, "return_weights": return_weights}
+        fused = not return_weights and (x.device.type != "cpu" or y.shape[1] > SHORT)
+        how = {"fused": fused, "return_weights": return_weights}
         found = scaled_dot_product_attention(q, k, v, mask, dropout=self.dropout * self.training, **how)
         heads, a = found if return_weights else (found, None)  # (B, H, Tq, d_v), (B, H, Tq, Tk)
         out = self.out(heads.transpose(1, 2).flatten(2))  # (B, Tq, dim)

@@ -34,22 +34,30 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x.to(self.running_mean.dtype)  # (B, [L,] C) never in half precision, where eps would vanish
-        n = x[..., 0].numel() if mask is None else mask.sum()
-        of_batch = self.training and bool(n > 1)
-        # Padding is weighed with 0 rather than taken out: one pass over x, where x[mask] would copy it.
-        w = 1 if mask is None else mask[..., None].to(x.dtype)  # (B, [L,] 1)
-        axes = tuple(range(x.ndim - 1))
-        mean = (w * x).sum(axes) / n if of_batch else self.running_mean  # (C,)
-        centred = x - mean  # (B, [L,] C)
-        var = (w * centred * centred).sum(axes) / n if of_batch else self.running_var  # (C,)
-        if of_batch:
-            self._remember(mean.detach(), var.detach() * n / (n - 1))
+        if self.training:
+            centred, var = self._of_batch(x, mask)  # (B, [L,] C), (C,)
+        else:
+            centred, var = x - self.running_mean, self.running_var  # (B, [L,] C), (C,)
         y = centred * torch.rsqrt(var + self.eps)  # (B, [L,] C)
         return y if self.gain is None else self.gain * y + self.bias
 
-    def _remember(self, mean: Tensor, var: Tensor) -> None:
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(var, self.momentum)
+    def _of_batch(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x less the mean of the batch, and its variance, both remembered; or, for want of two positions, of old.
+
+        How many positions are real, the device alone knows. Asking it would mean waiting: `torch.where` picks.
+        """
+        # Padding is weighed with 0 rather than taken out: one pass over x, where x[mask] would copy it.
+        w = 1 if mask is None else mask[..., None].to(x.dtype)  # (B, [L,] 1)
+        n = torch.full((), x[..., 0].numel(), device=x.device) if mask is None else mask.sum()  # ()
+        enough, axes = n > 1, tuple(range(x.ndim - 1))
+        n = n.clamp(min=2)  # what fewer give is not picked, but has a gradient: keep it finite
+        mean = torch.where(enough, (w * x).sum(axes) / n, self.running_mean)  # (C,)
+        centred = x - mean  # (B, [L,] C)
+        var = torch.where(enough, (w * centred * centred).sum(axes) / n, self.running_var)  # (C,)
+        unbiased = torch.where(enough, var.detach() * n / (n - 1), self.running_var)  # (C,)
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(unbiased, self.momentum)
+        return centred, var
 
 
 class LayerNorm(nn.Module):

@@ -73,3 +73,32 @@ def negative_sampling_loss(state: Tensor, right: Tensor, wrong: Tensor) -> Tenso
     """
     right, wrong = (state * right).sum(-1), (state * wrong).sum(-1)  # (N,), (N,)
     return -(F.logsigmoid(right) + F.logsigmoid(-wrong)).sum() / max(len(right), 1)  # 0 for no prediction
+
+
+def gbce_loss(
+    state: Tensor,
+    target: Tensor,
+    items: Tensor,
+    n: int,
+    calibration: float = 0.75,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    r"""Binary cross-entropy with n sampled negatives, whose positive counts less the fewer items are sampled.
+
+    $$ -\frac{1}{n + 1} \Bigl(\beta \log \sigma(s_+) + \sum_{j} \log(1 - \sigma(s_j))\Bigr), \qquad
+       \beta = \alpha\, (t (1 - 1/\alpha) + 1/\alpha), \quad \alpha = n / (M - 1) $$
+
+    state (N, d), target (N,) ids, items (M + 2, d), of which 0 and 1 are never drawn. Among few negatives an item looks
+    likelier than it is in the catalogue; t = `calibration` = 1 undoes that, t = 0 is plain BCE with n negatives. The n
+    items are drawn once for the whole batch; one that equals a row's own target is left out of that row. The mean over
+    N; 0 for N = 0. Raises ValueError for a calibration outside [0, 1].
+    Source: Petrov and Macdonald 2023, gSASRec, arXiv:2308.07192.
+    """
+    if not 0 <= calibration <= 1:
+        raise ValueError(f"calibration={calibration}: give a number from 0 (plain BCE) to 1")
+    alpha = min(n / max(len(items) - 3, 1), 1.0)  # M - 1 items are no target
+    beta = alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+    drawn = torch.randint(2, len(items), (n,), generator=generator, device=items.device)  # (n,)
+    right = F.logsigmoid((state * items[target]).sum(-1))  # (N,)
+    wrong = F.logsigmoid(-(state @ items[drawn].T)).masked_fill(drawn == target[:, None], 0)  # (N, n)
+    return -(beta * right.sum() + wrong.sum()) / (n + 1) / max(len(target), 1)

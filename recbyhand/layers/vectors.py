@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 
@@ -19,6 +20,7 @@ class ItemVectors(nn.Module):
     def __init__(self, schema: Schema, dim: int, *, features: bool = False):
         super().__init__()
         self.id = id_embedding(schema.n_items, dim)
+        features = flag("features", features)
         self.fields = FeatureEmbedding(schema.item_fields, dim) if features and schema.item_fields else None
         self.width = int(dim) * (1 + (len(schema.item_fields) if self.fields is not None else 0))
         self.schema = schema

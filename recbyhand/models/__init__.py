@@ -1,9 +1,10 @@
 """Models: one model, one file, which reads like its equation."""
 
 from recbyhand.models.afm import AFM
-from recbyhand.models.als import Factors, als
+from recbyhand.models.als import Factors, als, implicit_als
 from recbyhand.models.base import Recommender
 from recbyhand.models.baselines import Popularity, UserItemMean
+from recbyhand.models.bst import BST
 from recbyhand.models.concat_mlp import ConcatMLP
 from recbyhand.models.deepfm import DeepFM
 from recbyhand.models.dien import DIEN
@@ -12,18 +13,24 @@ from recbyhand.models.feature_cnn import FeatureCNN
 from recbyhand.models.feature_mlp import FeatureMLP
 from recbyhand.models.fm import FM
 from recbyhand.models.fnn import FNN
+from recbyhand.models.graph_attention import GraphAttentionRecommender
 from recbyhand.models.joint_rnn import JointRNN
+from recbyhand.models.lightgcn import LightGCN
 from recbyhand.models.matrix_factorization import MatrixFactorization
 from recbyhand.models.nfm import NFM
 from recbyhand.models.poly2 import Poly2
 from recbyhand.models.pooled_sequence import PooledSequence
 from recbyhand.models.rnn_factorization import RNNFactorization
 from recbyhand.models.rnn_recommender import RNNRecommender
+from recbyhand.models.sasrec import SASRec
+from recbyhand.models.transformer4rec import Transformer4Rec
+from recbyhand.models.two_tower import TwoTower
 from recbyhand.models.two_tower_mlp import TwoTowerMLP
 from recbyhand.models.wide_deep import WideDeep
 
 __all__ = [
     "AFM",
+    "BST",
     "DIEN",
     "DIN",
     "FM",
@@ -34,7 +41,9 @@ __all__ = [
     "Factors",
     "FeatureCNN",
     "FeatureMLP",
+    "GraphAttentionRecommender",
     "JointRNN",
+    "LightGCN",
     "MatrixFactorization",
     "Poly2",
     "PooledSequence",
@@ -42,8 +51,12 @@ __all__ = [
     "RNNFactorization",
     "RNNRecommender",
     "Recommender",
+    "SASRec",
+    "Transformer4Rec",
+    "TwoTower",
     "TwoTowerMLP",
     "UserItemMean",
     "WideDeep",
     "als",
+    "implicit_als",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import number, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import FeatureEmbedding, PairwiseInteraction
 from recbyhand.models.base import Recommender
@@ -25,6 +26,7 @@ class AFM(Recommender):
 
     def __init__(self, schema: Schema, *, dim: int = 16, attention_dim: int = 16, dropout: float = 0.0):
         super().__init__()
+        attention_dim = size("attention_dim", attention_dim)
         names = [field.name for field in schema.fields]
         self.pairs = [(names[i], names[j]) for i, j in PairwiseInteraction.pairs(len(names))]
         self.bias = nn.Parameter(torch.zeros(()))  # w_0
@@ -34,7 +36,7 @@ class AFM(Recommender):
         self.W = nn.Linear(dim, attention_dim)  # W, b
         self.h = nn.Parameter(torch.randn(attention_dim) / attention_dim**0.5)
         self.p = nn.Parameter(torch.ones(dim))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(number("dropout", dropout, 0, 1))
 
     def weights(self, e: Tensor, ids: Tensor) -> Tensor:
         """a (B, P): softmax over the pairs that are present."""

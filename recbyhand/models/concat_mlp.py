@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from recbyhand.arguments import sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, id_embedding
 from recbyhand.models.base import Recommender
@@ -33,7 +34,7 @@ class ConcatMLP(Recommender):
         super().__init__()
         self.user = id_embedding(schema.n_users, dim, std=0.1)
         self.item = id_embedding(schema.n_items, dim, std=0.1)
-        self.mlp = MLP([2 * dim, *hidden, 1], activation=activation, dropout=dropout)
+        self.mlp = MLP([2 * dim, *sizes("hidden", hidden), 1], activation=activation, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         x = torch.cat([self.user(batch.user), self.item(batch.item)], dim=-1)  # (B, 2d)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, FeatureEmbedding, FMInteraction
 from recbyhand.models.base import Recommender
@@ -42,7 +43,9 @@ class DeepFM(Recommender):
         self.embedding = FeatureEmbedding(schema.fields, dim)  # v
         self.interaction = FMInteraction()
         out = 1 if merge == "sum" else dim
-        self.mlp = MLP([len(schema.fields) * dim, *hidden, out], activation=activation, dropout=dropout)
+        self.mlp = MLP(
+            [len(schema.fields) * dim, *sizes("hidden", hidden), out], activation=activation, dropout=dropout
+        )
         self.merge = nn.Linear(2 * dim, 1, bias=False) if merge == "concat" else None  # a
 
     def forward(self, batch: Batch) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, number, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import AUGRU, MLP, BilinearAttention, ItemVectors, UserVectors, concat, events_first
 from recbyhand.layers.softmax_loss import negative_sampling_loss, sample_negatives
@@ -29,14 +30,14 @@ class DIEN(Recommender):
         super().__init__()
         if evolution not in ("augru", "agru", "aigru"):
             raise ValueError(f"evolution is 'augru', 'agru' or 'aigru'; got {evolution!r}")
-        self.alpha, self.evolution = alpha, evolution
+        self.alpha, self.evolution = number("alpha", alpha), evolution
         self.item = ItemVectors(schema, dim, features=features)
-        self.user = UserVectors(schema, dim, ids=users, features=features)
+        self.user = UserVectors(schema, dim, ids=flag("users", users), features=features)
         width = self.item.width
         self.extract = nn.GRU(width, width, batch_first=True)
         self.attend = BilinearAttention(width)
         self.evolve = AUGRU(width, width, replace=evolution == "agru")
-        self.mlp = MLP([3 * width + self.user.width, *hidden, 1], activation=activation)
+        self.mlp = MLP([3 * width + self.user.width, *sizes("hidden", hidden), 1], activation=activation)
 
     def interests(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         tokens, mask = events_first(batch.history, batch.history_mask)  # (B, L)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbyhand.arguments import flag, size, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, ItemVectors, LocalActivationUnit, UserVectors, concat, weighted_sum
 from recbyhand.models.base import Recommender, blocks
@@ -32,9 +33,13 @@ class DIN(Recommender):
     ):
         super().__init__()
         self.item = ItemVectors(schema, dim, features=features)
-        self.user = UserVectors(schema, dim, ids=users, features=features)
-        self.unit = LocalActivationUnit(self.item.width, unit, normalise=normalise)
-        self.mlp = MLP([3 * self.item.width + self.user.width, *hidden, 1], activation=activation)
+        self.user = UserVectors(schema, dim, ids=flag("users", users), features=features)
+        self.unit = LocalActivationUnit(
+            self.item.width, size("unit", unit), normalise=flag("normalise", normalise)
+        )
+        self.mlp = MLP(
+            [3 * self.item.width + self.user.width, *sizes("hidden", hidden), 1], activation=activation
+        )
 
     def attention(self, batch: Batch) -> Tensor:
         """(B, L): the weight of each event of the history for the batch's target; 0 where padded."""

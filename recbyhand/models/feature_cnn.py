@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from recbyhand.arguments import size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, Conv1d, FeatureEmbedding
 from recbyhand.models.base import Recommender
@@ -23,6 +24,7 @@ class FeatureCNN(Recommender):
         super().__init__()
         if over not in ("fields", "dims"):
             raise ValueError(f"over is 'fields' or 'dims', got {over!r}")
+        dim, channels, kernel = size("dim", dim), size("channels", channels), size("kernel", kernel)
         n_fields = len(schema.fields)
         depth, length = (dim, n_fields) if over == "fields" else (n_fields, dim)
         if kernel > length:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from recbyhand.arguments import flag, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, FeatureEmbedding
 from recbyhand.models.base import Recommender
@@ -31,10 +32,12 @@ class FeatureMLP(Recommender):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.first = 0 if ids else 2  # fields 0 and 1 are the ids of user and item
+        self.first = 0 if flag("ids", ids) else 2  # fields 0 and 1 are the ids of user and item
         fields = schema.fields[self.first :]  # F fields
         self.embedding = FeatureEmbedding(fields, dim)
-        self.mlp = MLP([len(fields) * dim, *hidden, 1], activation=activation, dropout=dropout)
+        self.mlp = MLP(
+            [len(fields) * dim, *sizes("hidden", hidden), 1], activation=activation, dropout=dropout
+        )
 
     def forward(self, batch: Batch) -> Tensor:
         v = self.embedding(batch.ids()[:, self.first :])  # (B, F, d)

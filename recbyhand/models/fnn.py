@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, FeatureEmbedding
 from recbyhand.models.base import Recommender
@@ -38,10 +39,11 @@ class FNN(Recommender):
         self.bias = nn.Parameter(torch.zeros(()))  # w_0
         self.linear = FeatureEmbedding(schema.fields, 1, std=0)  # w
         self.embedding = FeatureEmbedding(schema.fields, dim)  # v
+        frozen = flag("frozen", frozen)
         for bottom in (self.bias, self.linear, self.embedding):
             bottom.requires_grad_(not frozen)
-        sizes = [1 + len(schema.fields) * (1 + dim), *hidden, 1]
-        self.mlp = MLP(sizes, activation=activation, dropout=dropout)
+        widths = [1 + len(schema.fields) * (1 + dim), *sizes("hidden", hidden), 1]
+        self.mlp = MLP(widths, activation=activation, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         ids = batch.ids()  # (B, C) columns of ids of F fields

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbyhand.arguments import number, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import events_first, full_softmax_loss, id_embedding, last_state, sampled_softmax_loss
 from recbyhand.models.base import Recommender
@@ -24,7 +25,7 @@ class JointRNN(Recommender):
         self, schema: Schema, *, dim: int = 16, cell: str = "gru", alpha: float = 0.2, sampled: int = 0
     ):
         super().__init__()
-        self.alpha, self.sampled = alpha, sampled
+        self.alpha, self.sampled = number("alpha", alpha), size("sampled", sampled, 0)
         self.item = id_embedding(schema.n_items, dim)
         self.item_bias = id_embedding(schema.n_items, 1)
         self.bias = nn.Parameter(torch.zeros(()))

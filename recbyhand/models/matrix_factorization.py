@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import id_embedding
 from recbyhand.models.als import Factors
@@ -25,7 +26,7 @@ class MatrixFactorization(Recommender):
         super().__init__()
         self.user = id_embedding(schema.n_users, dim)
         self.item = id_embedding(schema.n_items, dim)
-        self.biases = biases
+        self.biases = flag("biases", biases)
         if biases:
             self.mean = nn.Parameter(torch.zeros(()))  # mu
             self.user_bias = id_embedding(schema.n_users, 1, std=0)

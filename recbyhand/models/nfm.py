@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, number, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, BatchNorm, FeatureEmbedding, FMInteraction
 from recbyhand.models.base import Recommender
@@ -37,9 +38,9 @@ class NFM(Recommender):
         self.linear = FeatureEmbedding(schema.fields, 1, std=0)  # w
         self.embedding = FeatureEmbedding(schema.fields, dim)  # v
         self.interaction = FMInteraction()
-        self.norm = BatchNorm(dim) if batch_norm else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
-        self.mlp = MLP([dim, *hidden, 1], activation=activation, dropout=dropout)
+        self.norm = BatchNorm(dim) if flag("batch_norm", batch_norm) else nn.Identity()
+        self.dropout = nn.Dropout(number("dropout", dropout, 0, 1))
+        self.mlp = MLP([dim, *sizes("hidden", hidden), 1], activation=activation, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         ids = batch.ids()  # (B, C) columns of ids of F fields

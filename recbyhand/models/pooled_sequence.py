@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbyhand.arguments import sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, ItemVectors, concat, weighted_sum
 from recbyhand.models.base import Recommender, blocks
@@ -36,7 +37,7 @@ class PooledSequence(Recommender):
         self.pooling, self.head = pooling, head
         self.item = ItemVectors(schema, dim, features=features)
         parts = 3 if head == "product" else 2
-        self.mlp = MLP([parts * self.item.width, *hidden, 1], activation=activation)
+        self.mlp = MLP([parts * self.item.width, *sizes("hidden", hidden), 1], activation=activation)
 
     def pooled(self, batch: Batch) -> Tensor:
         """x (B, d): the history as one vector."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from recbyhand.arguments import size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, events_first, id_embedding, last_state
 from recbyhand.models.base import Recommender, blocks
@@ -30,6 +31,7 @@ class RNNRecommender(Recommender):
     def __init__(self, schema: Schema, *, dim: int = 16, hidden: int = 32, cell: str = "gru"):
         super().__init__()
         self.item = id_embedding(schema.n_items, dim)
+        hidden = size("hidden", hidden)
         self.rnn = recurrent(cell, dim, hidden)
         self.head = MLP([hidden, hidden, 1])
 

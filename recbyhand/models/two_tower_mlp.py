@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import size, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, id_embedding
 from recbyhand.models.base import Recommender
@@ -31,6 +32,7 @@ class TwoTowerMLP(Recommender):
         dropout: float = 0.0,
     ):
         super().__init__()
+        hidden, out = sizes("hidden", hidden), size("out", out)
         self.user = id_embedding(schema.n_users, dim, std=0.1)
         self.item = id_embedding(schema.n_items, dim, std=0.1)
         self.user_tower = MLP([dim, *hidden, out], activation=activation, dropout=dropout)

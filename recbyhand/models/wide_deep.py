@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, CrossedWeights, FeatureEmbedding, feature_pairs
 from recbyhand.models.base import Recommender
@@ -38,7 +39,9 @@ class WideDeep(Recommender):
         crosses = feature_pairs(schema) if crosses is None else crosses
         self.crosses = CrossedWeights(schema.fields, crosses)  # w on phi(x)
         self.embedding = FeatureEmbedding(schema.fields, dim)  # v
-        self.mlp = MLP([len(schema.fields) * dim, *hidden, 1], activation=activation, dropout=dropout)
+        self.mlp = MLP(
+            [len(schema.fields) * dim, *sizes("hidden", hidden), 1], activation=activation, dropout=dropout
+        )
 
     def forward(self, batch: Batch) -> Tensor:
         ids = batch.ids()  # (B, C) columns of ids of F fields

@@ -19,7 +19,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbyhand.data import Batch, Schema, Tables, Task, ctr, from_frames
+from recbyhand.data import Batch, Schema, Tables, Task, ctr, from_frames, planted
 
 L = 3
 PARTS = ("train", "valid", "test")
@@ -575,3 +575,18 @@ def test_two_fields_of_one_name_are_refused(column):
 def test_tables_alone_are_no_data_set():
     with pytest.raises(TypeError, match=r"from_frames.*not DataFrame"):
         ctr(pd.DataFrame({"user": [1], "item": [1], "rating": [5]}))
+
+
+def test_before_its_test_a_task_ranks_for_validation():
+    """Relevant are liked validation items, seen is training alone, and the history ends where validation begins."""
+    task = ctr(planted("crosses", users=30))
+    before, ranking = task.before_test(), task.before_test().ranking()
+    assert (len(before.train), len(before.valid), len(before.test)) == (len(task.train), 0, len(task.valid))
+    for row, user in enumerate(ranking.user.tolist()):
+        train, valid = (part.subset(part.user == user) for part in (task.train, task.valid))
+        seen = set(train.item.tolist())
+        liked = {i for i, y in zip(valid.item.tolist(), valid.label.tolist(), strict=True) if y} - seen
+        assert set(ranking.seen[ranking.seen[:, 0] == row, 1].tolist()) == seen
+        assert set(ranking.relevant[ranking.relevant[:, 0] == row, 1].tolist()) == liked
+        assert ranking.batch.time[row] == valid.time.min()
+        assert (ranking.batch.history_time[row] < valid.time.min()).all()

@@ -16,8 +16,8 @@ from recbyhand.data.planted import GROUPS, KINDS, STRENGTH, stand_in
 from recbyhand.data.titles import titles
 from recbyhand.data.truth import Truth, expected_auc, expected_logloss
 
-PLANTS = ("factors", "crosses", "interests", "order", "drift", "communities", "all")
-WITH_HISTORY = ("interests", "order", "drift", "communities", "all")
+PLANTS = ("factors", "crosses", "interests", "order", "drift", "communities", "all", "succession", "fading")
+WITH_HISTORY = ("interests", "order", "drift", "communities", "all", "succession", "fading")
 USERS = 200
 
 
@@ -186,6 +186,13 @@ def rederived(world, batch, schema):
         return 4.0 * many - 2
     if plant == "drift":
         return 4.0 * recent - 2
+    if plant == "fading":
+        days = (batch.time[:, None] - batch.history_time) / 86_400
+        return 4.0 * ((past == target[:, None]) & (days <= 14)).any(1) - 2
+    if plant == "succession":
+        before = torch.from_numpy(truth.permutation)[target]
+        pair = (past[:, :-1] == before[:, None]) & (past[:, 1:] == target[:, None])
+        return 4.0 * pair.any(1) - 2
     follows = torch.from_numpy(truth.permutation)[past[:, -1]] == target
     if plant == "order":
         return 4.0 * follows - 2
@@ -236,7 +243,7 @@ def test_cross_is_invisible_to_either_feature():
 
 
 def test_permutation_is_one_cycle(worlds):
-    for plant, n in (("order", 12), ("all", 12)):
+    for plant, n in (("order", 12), ("all", 12), ("succession", 8)):
         permutation, at, seen = worlds[plant].truth.permutation, 0, set()
         while at not in seen:
             seen.add(at)
@@ -252,6 +259,37 @@ def test_decoys_are_as_frequent_in_the_history(worlds, tasks):
     match = truth.probability(batch) > 0.5
     assert count[match].float().mean() - count[~match].float().mean() < 1.5
     assert (count[~match] > 0).float().mean() > 0.5
+
+
+def test_counting_cannot_see_a_succession(tasks):
+    """Both views are there either way, about as often; only their being neighbours tells."""
+    batch, truth = everything(tasks["succession"]), tasks["succession"].dataset.truth
+    target, past = truth.franchise[batch.item - 2], truth.franchise[batch.history - 2]
+    same = (past == target[:, None]).sum(1)
+    before = (past == truth.permutation[target][:, None]).sum(1)
+    match = truth.probability(batch).numpy() > 0.5
+    assert (same[match] > 0).all()
+    assert ((same > 0) & (before > 0)).mean() > 0.99
+    for count in (same, before, same * before):
+        assert abs(ranking_by(count, match) - 0.5) < 0.08
+
+
+def test_places_tell_less_than_days(tasks):
+    """In "fading" the newest view of the franchise is nearer where it is fresh, but no number of places is a limit."""
+    batch, truth = everything(tasks["fading"]), tasks["fading"].dataset.truth
+    same = truth.franchise[batch.history - 2] == truth.franchise[batch.item - 2][:, None]
+    age = np.where(same, np.arange(20, 0, -1), 99).min(1)
+    fresh = truth.probability(batch).numpy() > 0.5
+    assert 0.35 < fresh.mean() < 0.65
+    best = max((fresh == (age <= places)).mean() for places in range(1, 21))
+    assert best < 0.9
+
+
+def ranking_by(score, label) -> float:
+    """AUC, ties counted half."""
+    from sklearn.metrics import roc_auc_score
+
+    return roc_auc_score(label, score)
 
 
 def test_interests_change():
@@ -323,7 +361,7 @@ def test_the_true_p_scores_the_ceiling(plant):
     task = ctr(world)
     p, y = world.truth.probability(task.test), task.test.label
     auc, loss = world.truth.ceiling(task.test)
-    # Seven worlds: five standard errors leave a sound one practically no way to fail.
+    # Nine worlds: five standard errors leave a sound one practically no way to fail.
     assert abs(roc_auc_score(y, p) - auc) < 5 * (auc.high - auc.low) / 3.92
     assert abs(log_loss(y, p) - loss) < 5 * (loss.high - loss.low) / 3.92
     assert auc == pytest.approx(world.truth.best_auc, abs=0.01)
@@ -377,6 +415,13 @@ def test_relevant_places_by_loops(worlds, tasks, plant):
                 want = last
             else:
                 want = truth.franchise[i] == truth.franchise[item]
+                if plant == "fading":
+                    want = want and rows.time[b] - rows.history_time[b, place] <= 14 * 86_400
+                if plant == "succession":
+                    g, before = truth.franchise[item], truth.permutation[truth.franchise[item]]
+                    f = [None, *truth.franchise[past], None]  # place p of the history is p + 1 here
+                    here = f[place : place + 3]
+                    want = here[:2] == [before, g] or here[1:] == [before, g]
                 if plant == "drift":
                     want = want and place >= len(past) - 4
                 if plant == "all":

@@ -49,7 +49,8 @@ def test_datetimes_become_utc_seconds(zone, unit):
 
 
 def test_fractions_of_a_second_are_one_second():
-    data = from_frames(ratings(time=[30.2, 30.9, 20.0, 1.5]))
+    with pytest.warns(UserWarning, match="fractions of a second"):
+        data = from_frames(ratings(time=[30.2, 30.9, 20.0, 1.5]))
     assert data.ratings["time"].tolist() == [1, 20, 30, 30]
 
 
@@ -101,7 +102,7 @@ def test_own_titles_and_features():
 REFUSED = {
     "empty": (ratings()[:0], {}, "ratings has no rows"),
     "no rating": (ratings().rename(columns={"rating": "stars"}), {}, "no column 'rating'"),
-    "userId": (ratings().rename(columns={"user": "userId"}), {}, r'rename\(columns=\{"userId": "user"\}\)'),
+    "userId": (ratings().rename(columns={"user": "userId"}), {}, r'from_frames\(\.\.\., user="userId"\)'),
     "no item, but a time": (ratings().drop(columns="item"), {}, "no column 'item'.*: add it"),
     "two users": (pd.concat([ratings(), ratings()[["user"]]], axis=1), {}, "two columns called 'user'"),
     "off scale": (ratings(rating=[5, 3, 9, 8]), {}, r"row 102 \(and 1 more\): rating 9 is off the scale"),

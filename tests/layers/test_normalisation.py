@@ -144,3 +144,34 @@ def test_positional_encoding_adds_is_not_saved_and_knows_its_length():
     assert layer(x.double()).dtype == torch.float64
     with pytest.raises(ValueError, match=r"7 positions.*max_length=6"):
         layer(torch.zeros(1, 7, 4))
+
+
+@pytest.mark.parametrize("mask", [None, torch.ones(4, dtype=torch.bool)])
+@pytest.mark.parametrize("make", [BatchNorm, Dice])
+def test_a_batch_is_normalised_without_a_question_to_the_device(make, mask):
+    layer = make(3).to("meta")
+    y = layer(torch.zeros(4, 3, device="meta", requires_grad=True), None if mask is None else mask.to("meta"))
+    y.sum().backward()
+    assert y.device.type == "meta"
+
+
+@pytest.mark.parametrize("real", [0, 1, 2])
+def test_too_few_real_positions_leave_no_trace_and_no_nan(real):
+    norm = BatchNorm(2)
+    norm.running_mean.fill_(0.5)
+    norm.running_var.fill_(4.0)
+    x = torch.tensor([[1.0, 2.0], [3.0, 7.0], [5.0, -1.0]], requires_grad=True)
+    y = norm(x, torch.arange(3) < real)
+    (y * torch.tensor([[1.0, 2.0]])).square().sum().backward()
+    assert x.grad.isfinite().all()
+    if real < 2:
+        torch.testing.assert_close(y, (x - 0.5) / (4.0 + 1e-5) ** 0.5)
+        assert norm.running_mean.tolist() == [0.5, 0.5]
+        assert norm.running_var.tolist() == [4.0, 4.0]
+    else:
+        torch.testing.assert_close(
+            norm.running_mean, 0.9 * torch.tensor([0.5, 0.5]) + 0.1 * torch.tensor([2.0, 4.5])
+        )
+        torch.testing.assert_close(
+            norm.running_var, 0.9 * torch.tensor([4.0, 4.0]) + 0.1 * torch.tensor([2.0, 12.5])
+        )

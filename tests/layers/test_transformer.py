@@ -20,9 +20,11 @@ from recbyhand.layers import (
     TransformerEncoder,
     age,
     causal_mask,
+    multi_head,
     rotate,
     scaled_dot_product_attention,
 )
+from recbyhand.layers.multi_head import SHORT
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +127,7 @@ def test_dropout_of_weights_keeps_the_mean():
 
 def test_attention_refuses():
     q = torch.zeros(1, 2, 4)
-    with pytest.raises(TypeError, match="True where a query may look at a key, not torch.float32"):
+    with pytest.raises(TypeError, match=r"True where a query may look at a key, not torch\.float32"):
         scaled_dot_product_attention(q, q, q, torch.ones(2, 2))
     with pytest.raises(ValueError, match="keeps no weights"):
         scaled_dot_product_attention(q, q, q, fused=True, return_weights=True)
@@ -501,3 +503,14 @@ def test_rotary_scores_know_only_the_distance():
     assert (s[0, 1:] - s[0, 0]).abs().max() > 0.1
     torch.testing.assert_close(rotate(q).norm(dim=-1), q.norm(dim=-1), atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(rotate(q)[0], q[0])
+
+
+@pytest.mark.parametrize("length", [SHORT, SHORT + 1])
+def test_short_and_long_sequences_take_different_roads_to_one_place(length, monkeypatch):
+    used = []
+    real = multi_head._fused
+    monkeypatch.setattr(multi_head, "_fused", lambda *a: used.append(True) or real(*a))
+    layer, x, mask = MultiHeadAttention(8).double(), double(2, length, 8), random_mask(2, 1, length)
+    mask[1] = False
+    torch.testing.assert_close(layer(x, mask=mask), layer(x, mask=mask, return_weights=True)[0])
+    assert bool(used) == (length > SHORT)

@@ -5,9 +5,11 @@ import json
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from recbyhand import models
 from recbyhand.models import FM, MatrixFactorization, Recommender
+from recbyhand.training import losses
 from tests.factories import make_batch, make_schema
 
 SCHEMA = make_schema()
@@ -81,7 +83,7 @@ def test_a_model_is_built_from_a_schema():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN"])
+@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN", "BST", "SASRec", "Transformer4Rec"])
 def test_weights_of_another_precision(name, dtype):
     """Nothing in a model has a precision of its own that does not fit the next layer."""
     torch.manual_seed(0)
@@ -92,21 +94,53 @@ def test_weights_of_another_precision(name, dtype):
         torch.testing.assert_close(model.to(dtype)(batch), expected.to(dtype), atol=2e-2, rtol=2e-2)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "FeatureCNN", "RNNRecommender", "RNNFactorization", "JointRNN"])
-def test_forward_stays_on_the_device_of_its_batch(name):
-    stays_on_its_device(getattr(models, name)(SCHEMA))
+SEQUENCES = "PooledSequence RNNRecommender RNNFactorization JointRNN DIN DIEN BST SASRec Transformer4Rec".split()
+EVERY = [(name, {}) for name in [*NAMES, "FeatureCNN", *SEQUENCES]]
+EVERY += [("NFM", {"batch_norm": True, "dropout": 0.1}), ("PooledSequence", {"features": True})]
+EVERY += [(name, {"users": True, "features": True}) for name in ("DIN", "DIEN", "BST")]
+EVERY += [
+    ("FeatureMLP", {"activation": "dice"}),
+    ("FeatureCNN", {"over": "dims"}),
+    ("DeepFM", {"merge": "concat"}),
+]
 
 
-@pytest.mark.parametrize("settings", [{}, {"users": True, "features": True}])
-@pytest.mark.parametrize("name", ["PooledSequence", "DIN", "DIEN"])
-def test_histories_stay_on_the_device_of_their_batch(name, settings):
-    settings = {"features": True} if name == "PooledSequence" and settings else settings
-    stays_on_its_device(getattr(models, name)(SCHEMA, **settings))
+def test_every_model_that_learns_is_among_them():
+    counted = {"Recommender", "Popularity", "UserItemMean"}
+    graphs = {"LightGCN", "GraphAttentionRecommender", "TwoTower"}  # tests/models/test_graph_models.py
+    learn = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
+    learn = {name for name in learn if issubclass(getattr(models, name), Recommender)} - counted - graphs
+    assert learn == {name for name, _ in EVERY}
 
 
-def stays_on_its_device(model):
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("name", "settings"), EVERY)
+def test_nobody_asks_the_device(name, settings, training):
     """Tensors of "meta" have no values: a step by way of the CPU, or a question for a number, fails on them."""
-    model, batch = model.to("meta").eval(), make_batch(SCHEMA).to("meta")
-    assert model(batch).device.type == "meta"
+    model = getattr(models, name)(SCHEMA, **settings).to("meta").train(training)
+    batch = make_batch(SCHEMA).to("meta")
+    logits = model(batch)
+    assert logits.device.type == "meta"
     if hasattr(model, "attention"):
-        assert model.attention(batch).device.type == "meta"
+        weights = model.attention(batch)  # a tensor, one for each layer, or two
+        assert {a.device.type for a in tree_leaves(weights)} == {"meta"}
+    click = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.label)
+    click.backward()
+    assert all(p.grad is not None for n, p in model.named_parameters())
+    if name in (
+        "JointRNN",
+        "DIEN",
+        "SASRec",
+        "Transformer4Rec",
+    ):  # their second loss picks out the steps that have a next one: how many are there?
+        return
+    terms, _ = losses(model, batch)
+    sum(terms.values()).backward()
+
+
+def test_matrix_factorisation_starts_with_small_vectors_and_no_opinion():
+    model = MatrixFactorization(make_schema(n_users=2002, n_items=1002), dim=8)
+    for table in (model.user, model.item):
+        assert table.weight[2:].std().item() == pytest.approx(0.05, rel=0.05)
+    for silent in (model.mean, model.user_bias.weight, model.item_bias.weight):
+        assert not silent.any()

@@ -1,6 +1,7 @@
-"""Training: repeats, stops, restores, explains; and models that come back from a file as they went."""
+"""The training loop: repeats, stops, restores, explains."""
 
-import json
+import copy
+import functools
 import math
 import random
 import subprocess
@@ -16,9 +17,8 @@ import torch
 from torch import nn
 
 import recbyhand as rbh
-from recbyhand import training
 from recbyhand.models import DIN, FM, DeepFM, MatrixFactorization
-from recbyhand.models.base import Recommender
+from recbyhand.training import step, watch
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +297,306 @@ def test_wrong_shapes_stop_before_they_broadcast(task, squeeze):
         rbh.fit(Shaped(task.schema, dim=2), task)
 
 
+@pytest.mark.parametrize("wrong", [{}, None, torch.zeros(()), {"click": 1.0}, {"click": torch.zeros(2)}])
+def test_a_loss_that_names_no_scalar_terms_is_refused(task, wrong):
+    class Own(FM):
+        def loss(self, batch):
+            return wrong
+
+    with pytest.raises(TypeError, match=r"Own\.loss must return a dict of named scalar tensors"):
+        rbh.fit(Own(task.schema, dim=2), task)
+
+
+@pytest.mark.parametrize("every", [1, 3, 50])
+def test_looking_at_several_steps_at_once_finds_the_same(task, every, monkeypatch):
+    class TwoTerms(FM):
+        def loss(self, batch):
+            click = nn.functional.binary_cross_entropy_with_logits(self(batch), batch.label)
+            return {"click": click, "square": click**2}
+
+    _, expected = trained(task, TwoTerms)
+    monkeypatch.setitem(watch.EVERY, "cpu", every)
+    _, log = trained(task, TwoTerms)
+    pd.testing.assert_frame_equal(
+        log.drop(columns="seconds"), expected.drop(columns="seconds"), check_exact=True
+    )
+
+
+@pytest.mark.parametrize("fault", ["logit", "gradient"])
+def test_a_fault_that_is_seen_late_still_names_its_step_and_rows(task, fault, monkeypatch):
+    class Broken(FM):
+        steps = 0
+
+        def forward(self, batch):
+            logits = super().forward(batch)
+            if self.training:
+                self.steps += 1
+                if self.steps == 5:  # the second step of the second epoch
+                    self.mine = torch.arange(len(batch))[[3, 7]]
+                    bad = torch.zeros(len(batch)).index_fill(0, self.mine, 1) > 0
+                    logits = (
+                        torch.where(bad, torch.nan, logits)
+                        if fault == "logit"
+                        else logits + torch.sqrt(0 * logits)
+                    )
+            return logits
+
+    monkeypatch.setitem(watch.EVERY, "cpu", 50)
+    rows = [torch.randperm(2400, generator=g) for g in [torch.Generator().manual_seed(0)] for _ in range(2)]
+    rows = rows[1].tensor_split(3)[1]
+    model = Broken(task.schema, dim=2)
+    with pytest.raises(FloatingPointError, match="in epoch 2, step 2, at rows") as error:
+        rbh.fit(model, task, batch_size=800)
+    assert model.steps == 6  # it was seen when the epoch was over
+    assert torch.equal(error.value.rows, rows[model.mine] if fault == "logit" else rows)
+
+
+def test_the_gradient_that_is_wrong_is_named(task):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.right, self.wrong = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+
+        def forward(self, batch):
+            return (self.right + torch.sqrt(self.wrong)).expand(len(batch))
+
+    with pytest.raises(
+        FloatingPointError, match=r"the gradient of wrong is not in epoch 1, step 1, at rows \d+"
+    ):
+        rbh.fit(Two(), task)
+    with pytest.raises(FloatingPointError, match="the gradient of wrong is not"):
+        rbh.fit(Two(), task, clip=1.0)
+
+
+def test_a_rate_that_blows_the_scores_up_is_named(task):
+    model = FM(task.schema, dim=2)
+    with pytest.raises(
+        FloatingPointError, match=r"After epoch 1, .* of 300 logits of task\.valid .*lr is 1e\+20"
+    ):
+        rbh.fit(model, task, lr=1e20, batch_size=10**6)  # one step, whose loss was still finite
+
+
+# --------------------------------------------------------------------------------------- what is handed to fit
+
+
+class Plain(nn.Module):
+    """Not of recbyhand: a bias for every item, and a layer that has modes."""
+
+    def __init__(self, schema):
+        super().__init__()
+        self.bias = nn.Embedding(schema.n_items, 1)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, batch):
+        return self.dropout(self.bias(batch.item))[:, 0]
+
+
+def test_a_plain_module_trains_and_ends_in_evaluation_mode(task):
+    model = Plain(task.schema)
+    log = rbh.fit(model, task, epochs=3, lr=0.05)
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0]
+    assert not any(module.training for module in model.modules())
+    model = rbh.train(Plain, task, epochs=1)
+    assert list(model.log["epoch"]) == [1]
+    assert not model.training
+
+
+def test_an_exception_leaves_the_modes_as_they_were(task):
+    class Broken(Plain):
+        def forward(self, batch):
+            raise RuntimeError("no")
+
+    for mode in (True, False):
+        model = Broken(task.schema).train(mode)
+        model.dropout.train(not mode)
+        with pytest.raises(RuntimeError, match="no"):
+            rbh.fit(model, task)
+        assert (model.training, model.bias.training, model.dropout.training) == (mode, mode, not mode)
+
+
+def test_one_step_by_hand(task):
+    model = FM(task.schema, dim=2)
+    batch = task.train[:50]
+    twin = copy.deepcopy(model)
+    expected = nn.functional.binary_cross_entropy_with_logits(twin(batch), batch.label)
+    expected.backward()
+    values = step(model, batch, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert list(values) == ["loss"]
+    assert values["loss"].item() == expected.item()
+    assert not values["loss"].requires_grad
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q - 0.1 * q.grad)
+    step(model, batch, torch.optim.SGD(model.parameters(), lr=0.1))  # gradients of the step before are gone
+    second = nn.functional.binary_cross_entropy_with_logits
+    for q in twin.parameters():
+        q.data -= 0.1 * q.grad
+        q.grad = None
+    second(twin(batch), batch.label).backward()
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q - 0.1 * q.grad)
+
+
+@pytest.mark.parametrize(("clip", "length"), [(1e-3, 1e-3), (1e3, None), (None, None)])
+def test_clip_shortens_a_long_gradient_and_no_other(task, clip, length):
+    model = FM(task.schema, dim=2)
+    start = torch.cat([p.detach().flatten() for p in model.parameters()])
+    norms = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    step(model, task.train[:50], optimizer, clip=clip, look=lambda values, logits, norm: norms.append(norm))
+    moved = torch.cat([p.detach().flatten() for p in model.parameters()]) - start
+    assert norms[0].item() > 1e-2
+    assert moved.norm().item() == pytest.approx(length or norms[0].item(), rel=1e-3)
+
+
+def test_fit_hands_its_clip_on(task):
+    start = FM(task.schema, dim=2)
+    model = copy.deepcopy(start)
+    rbh.fit(model, task, 1, batch_size=10**6, clip=1e-3, optimizer=functools.partial(torch.optim.SGD, lr=1.0))
+    moved = sum((p - q).square().sum() for p, q in zip(model.parameters(), start.parameters(), strict=True))
+    assert moved.sqrt().item() == pytest.approx(1e-3, rel=1e-3)
+    for wrong in (0, -1, "a", math.inf):
+        with pytest.raises(ValueError, match="clip="):
+            rbh.fit(model, task, clip=wrong)
+
+
+def test_an_optimizer_of_your_own(task):
+    usual, expected = trained(task)
+    own = functools.partial(torch.optim.AdamW, lr=5e-3, weight_decay=0.01)
+    _, log = trained(task, optimizer=own)
+    assert log["loss"].tolist() == expected["loss"].tolist()
+    model = copy.deepcopy(usual)
+    optimizer = torch.optim.SGD([model.bias], lr=0.5)
+    rbh.fit(model, task, epochs=1, optimizer=optimizer)
+    assert model.bias != usual.bias
+    assert torch.equal(model.embedding.table.weight, usual.embedding.table.weight)
+    with pytest.raises(ValueError, match="not this model's"):
+        rbh.fit(usual, task, optimizer=optimizer)
+    with pytest.raises(TypeError, match="not a list"):
+        rbh.fit(usual, task, optimizer=list)
+    for own in ({"lr": 0.1}, {"weight_decay": 0.0}):
+        with pytest.raises(ValueError, match="those of AdamW"):
+            rbh.fit(usual, task, optimizer=torch.optim.SGD, **own)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda step: 0.5**step,
+        functools.partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5),
+        lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+    ],
+)
+def test_a_schedule_moves_after_every_step(task, schedule):
+    """SGD at 1, 1/2, 1/4 ... on a weight whose gradient is 1: it moves by the rate."""
+    places = []
+
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(()))
+
+        def forward(self, batch):
+            return self.w.expand(len(batch))
+
+        def loss(self, batch):
+            places.append(self.w.item())
+            return {"slope": self.w * 1.0}
+
+    rbh.fit(
+        Slope(),
+        task,
+        epochs=2,
+        batch_size=1200,
+        optimizer=functools.partial(torch.optim.SGD, lr=1.0),
+        schedule=schedule,
+    )
+    assert places == [0, -1, -1.5, -1.75]
+
+
+def test_a_schedule_that_is_none(task):
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+    with pytest.raises(ValueError, match="waits for a metric"):
+        rbh.fit(FM(task.schema, dim=2), task, schedule=plateau)
+    with pytest.raises(TypeError):
+        rbh.fit(FM(task.schema, dim=2), task, schedule=3)
+
+
+class Seen(nn.Module):
+    def __init__(self, schema):
+        super().__init__()
+        self.w, self.times = nn.Parameter(torch.zeros(())), []
+
+    def forward(self, batch):
+        if self.training:
+            self.times.append(batch.time * 10**6 + batch.user)
+        return self.w.expand(len(batch))
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [[5, 3, 3, 8], torch.tensor([5, 3, 3, 8]), torch.utils.data.SubsetRandomSampler([5]), range(2, 6)],
+)
+def test_a_sampler_says_which_rows_and_in_what_order(task, sampler):
+    model = Seen(task.schema)
+    log = rbh.fit(model, task, epochs=2, batch_size=3, sampler=sampler)
+    marks = task.train.time * 10**6 + task.train.user
+    rows = list(sampler)
+    assert torch.equal(torch.cat(model.times), marks[torch.tensor(rows * 2)])
+    assert [len(t) for t in model.times] == ([2, 2] * 2 if len(rows) == 4 else [1, 1])
+    assert log["loss"].iloc[0] == pytest.approx(
+        math.log(2), abs=1e-2
+    )  # the mean over these rows, not over all
+
+
+def test_a_sampler_that_is_a_mask_or_runs_dry(task):
+    model, mask = Seen(task.schema), torch.zeros(len(task.train), dtype=torch.bool)
+    mask[[4, 9]] = True
+    rbh.fit(model, task, epochs=1, sampler=mask)
+    marks = task.train.time * 10**6 + task.train.user
+    assert torch.equal(torch.cat(model.times), marks[[4, 9]])
+    with pytest.raises(ValueError, match="sampler gives no rows"):
+        rbh.fit(model, task, epochs=2, sampler=(i for i in range(10)))
+    with pytest.raises(IndexError, match="row 2400 of 2400"):
+        rbh.fit(model, task, sampler=[2400])
+
+
+@pytest.mark.parametrize("monitor", ["NDCG@5", "HR@3"])
+def test_a_ranking_of_validation_decides(task, monitor):
+    """In epoch 2 a model that ranks by the likes of validation is what the ranking wants; click metrics see nothing."""
+    likes = torch.bincount(task.valid.item, task.valid.label, task.schema.n_items)
+
+    class Second(Script):
+        def forward(self, batch):
+            known = likes[batch.item] if self.epoch == 2 else -likes[batch.item]
+            return known if len(batch) != len(task.valid) else torch.zeros(len(batch))
+
+    model = Second(task, [])
+    log = rbh.fit(model, task, epochs=3, batch_size=10**6, lr=0.0, monitor=monitor)
+    assert list(log) == [
+        "epoch",
+        "loss",
+        "valid_auc",
+        "valid_log_loss",
+        f"valid_{monitor}",
+        "seconds",
+        "best",
+    ]
+    assert log["best"].tolist() == [False, True, False]
+    assert log["valid_auc"].tolist() == [0.5] * 3
+    k = int(monitor.split("@")[1])
+    expected = rbh.evaluate_ranking(model, task.before_test(), k)[monitor].item()
+    assert log[f"valid_{monitor}"].iloc[1] == expected > 0
+
+
+def test_a_ranking_needs_somebody_to_rank_for(task):
+    nobody = replace(task, valid=task.valid.subset(task.valid.label < 1))
+    with pytest.raises(ValueError, match="needs a user who trains and likes"):
+        rbh.fit(FM(task.schema, dim=2), nobody, monitor="NDCG@10")
+    for wrong in ("NDCG", "NDCG@0", "ndcg@10", "HR@", "AUC@3", "HR@10x", None, 3):
+        with pytest.raises(ValueError, match="is unknown: choose"):
+            rbh.fit(FM(task.schema, dim=2), task, monitor=wrong)
+
+
 def test_bad_arguments(task):
     fm = FM(task.schema, dim=2)
     with pytest.raises(ValueError, match="monitor='f1'"):
@@ -377,149 +677,6 @@ def test_the_package_stays_light():
     assert float(seconds) < 0.4
 
 
-# ------------------------------------------------------------------------------------------- recommendations
-
-
-def test_recommend_by_hand(task):
-    model, _ = trained(task)
-    user = task.schema.user_ids[3]
-    table = rbh.recommend(model, task, user, k=5)
-    assert list(table) == ["rank", "title", "probability"]
-    assert table["rank"].tolist() == [1, 2, 3, 4, 5]
-    uid = task.schema.user_id(user)
-    met = {i for p in (task.train, task.valid, task.test) for i in p.item[p.user == uid].tolist()}
-    views = task.dataset.events
-    met |= set(task.schema.encode_items(views["item"][views["user"] == user]).tolist())
-    scores = {}
-    for item in range(2, task.schema.n_items):
-        batch = task.candidates(task.users_at(torch.tensor([uid])), torch.tensor([item]))
-        scores[item] = torch.sigmoid(rbh.predict(model, batch)).item()
-    best = sorted((i for i in scores if i not in met), key=lambda i: -scores[i])[:5]
-    assert table["title"].tolist() == [task.schema.title(i) for i in best]
-    assert table["probability"].tolist() == pytest.approx([scores[i] for i in best], abs=1e-6)
-    everything = rbh.recommend(model, task, user, k=10**6, seen=True)
-    assert len(everything) == task.schema.n_items - 2
-    assert len(rbh.recommend(model, task, user, k=10**6)) == task.schema.n_items - 2 - len(met)
-
-
-def test_one_user_at_a_time(task):
-    with pytest.raises(TypeError, match=r"give one user, not \[1, 2\]"):
-        rbh.recommend(FM(task.schema, dim=2), task, [1, 2])
-
-
-def test_an_unknown_user_is_named(task):
-    with pytest.raises(KeyError, match="no user 'nobody'"):
-        rbh.recommend(FM(task.schema, dim=2), task, "nobody")
-
-
-# ------------------------------------------------------------------------------------------------ keeping models
-
-
-@pytest.mark.parametrize("make", [FM, DIN])
-def test_a_model_comes_back_as_it_went(task, tmp_path, make):
-    model, _ = trained(task, make, epochs=1, batch_size=1024)
-    rbh.save(model, tmp_path / "model.safetensors")
-    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
-    before = torch.get_rng_state()
-    back = rbh.load(tmp_path / "model.safetensors")
-    assert torch.equal(torch.get_rng_state(), before)
-    assert type(back) is make
-    assert back.settings == model.settings
-    assert not back.training
-    assert torch.equal(rbh.predict(back, task.test), rbh.predict(model, task.test))
-    assert back.schema.titles == task.schema.titles
-    assert rbh.recommend(back, task, task.schema.user_ids[0]).equals(
-        rbh.recommend(model, task, task.schema.user_ids[0])
-    )
-    rbh.fit(back, task, epochs=1, batch_size=2400)  # and can be trained further
-
-
-def rewritten(path, **header):
-    """The same file with another header."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(path, "pt") as file:
-        tensors, old = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
-    save_file(tensors, path, metadata={k: v for k, v in (old | header).items() if v is not None})
-    return path
-
-
-def test_load_refuses_what_save_has_not_written(task, tmp_path):
-    path = tmp_path / "model.safetensors"
-    with pytest.raises(FileNotFoundError, match="no file"):
-        rbh.load(path)
-    torch.save({"a": 1}, path)  # a pickle
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-    path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-    model = FM(task.schema, dim=2)
-    for name in ("os.system", "als", "Recommender", "__import__", "base", "torch.nn.Linear"):
-        rbh.save(model, path)
-        with pytest.raises(ValueError, match="no such model"):
-            rbh.load(rewritten(path, model=name))
-    for header in (
-        {"settings": json.dumps({"dim": 3})},
-        {"settings": "{"},
-        {"settings": "[]"},
-        {"settings": "null"},
-        {"schema": "{}"},
-        {"schema": "null"},
-    ):
-        rbh.save(model, path)
-        with pytest.raises(ValueError, match="does not fit FM"):
-            rbh.load(rewritten(path, **header))
-    rbh.save(model, path)
-    with pytest.raises(ValueError, match="not written by"):
-        rbh.load(rewritten(path, recbyhand=None))
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"not a file of rbh\.save"):
-        rbh.load(path)
-
-
-def test_save_refuses_what_load_could_not_find(task, tmp_path):
-    class Mine(Recommender):
-        def __init__(self, schema):
-            super().__init__()
-
-    with pytest.raises(TypeError, match="Mine is not a model of recbyhand"):
-        rbh.save(Mine(task.schema), tmp_path / "mine")
-    with pytest.raises(TypeError, match="Linear is not a model of recbyhand"):
-        rbh.save(nn.Linear(1, 1), tmp_path / "mine")
-    model = FM(task.schema, dim=2)
-    model.settings["dim"] = torch.ones(2)
-    with pytest.raises(TypeError, match="cannot be written as JSON"):
-        rbh.save(model, tmp_path / "mine")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_where_nothing_can_be_saved_is_named(task, tmp_path, monkeypatch):
-    model = FM(task.schema, dim=2)
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere: make it"):
-        rbh.save(model, tmp_path / "nowhere" / "model")
-    with pytest.raises(FileNotFoundError, match="is a folder: add a name"):
-        rbh.save(model, tmp_path)
-    with pytest.raises(OSError, match="model could not be written"):
-        rbh.save(model, "/proc/model")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    rbh.save(model, "~/model")
-    assert rbh.load("~/model").settings == {"dim": 2}
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_a_save_that_fails_leaves_the_old_file(task, tmp_path, monkeypatch):
-    path = tmp_path / "model"
-    rbh.save(FM(task.schema, dim=2), path)
-    before = path.read_bytes()
-    monkeypatch.setattr(training.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk is full")))
-    with pytest.raises(OSError, match="disk is full"):
-        rbh.save(FM(task.schema, dim=3), path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_no_work_per_row():
     """Ten times the rows in about the time of ten times the batches: nothing grows faster."""
     times = []
@@ -531,18 +688,3 @@ def test_no_work_per_row():
         rbh.fit(model, task, epochs=3)
         times.append(time.process_time() - started)
     assert times[1] < 3  # 48,000 examples; with a loop over rows it would be half a minute
-
-
-def test_a_model_of_float64_comes_back_as_it_was(task, tmp_path):
-    model = FM(task.schema, dim=2).double().eval()
-    rbh.save(model, tmp_path / "model")
-    logits = rbh.load(tmp_path / "model")(task.test[:5])
-    assert logits.dtype == torch.float64
-    assert torch.equal(logits, model(task.test[:5]))
-
-
-def test_a_probability_that_is_no_number_recommends_nothing(task):
-    model = MatrixFactorization(task.schema, dim=2)
-    torch.nn.init.constant_(model.mean, math.nan)
-    with pytest.raises(ValueError, match="not a number"):
-        rbh.recommend(model, task, user=task.schema.user_ids[0])

@@ -1,0 +1,79 @@
+"""Behaviour sequence transformer: the target is one more event, and all events look at each other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recbyhand.data.batch import Batch, Schema
+from recbyhand.layers import (
+    MLP,
+    ItemVectors,
+    LearnedPositions,
+    PositionalEncoding,
+    TimeGapPositions,
+    TransformerEncoder,
+    UserVectors,
+    age,
+    concat,
+)
+from recbyhand.models.base import Recommender
+
+POSITIONS = ("time", "learned", "sinusoidal", "none")
+
+
+class BST(Recommender):
+    """x_i = W [e_i, p_i] over the history and the target;  z = encoder(x);  logit = MLP([z_target, user]).
+
+    p_i is the paper's position: a vector for the time between event i and the target (Chen et al. 2019,
+    arXiv:1905.06874). `positions="learned"` or "sinusoidal" count events back from the target, "none" leaves them out.
+    `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
+    history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
+    """
+
+    # fmt: off
+    def __init__(
+        self, schema: Schema, *, dim: int = 16, users: bool = False, features: bool = False, positions: str = "time",
+        heads: int = 2, layers: int = 1, norm: str = "post", dropout: float = 0.0, hidden: tuple[int, ...] = (32,),
+    ):
+        # fmt: on
+        super().__init__()
+        if positions not in POSITIONS:
+            raise ValueError(f"positions is one of {', '.join(POSITIONS)}; got {positions!r}")
+        self.positions = positions
+        self.item = ItemVectors(schema, dim, features=features)
+        self.user = UserVectors(schema, dim, ids=users, features=features)
+        self.place = TimeGapPositions(dim) if positions == "time" else LearnedPositions(dim, schema.history + 1)
+        if positions == "sinusoidal":
+            fixed = PositionalEncoding(dim, schema.history + 1).table  # (L + 1, dim)
+            self.place.table = nn.Embedding.from_pretrained(fixed)
+        self.join = nn.Linear(self.item.width + (dim if positions != "none" else 0), dim)
+        if positions == "none":
+            del self.place
+        self.encoder = TransformerEncoder(
+            dim, heads, layers, norm=norm, dropout=dropout, activation="leaky_relu"
+        )
+        self.mlp = MLP([dim + self.user.width, *hidden, 1], dropout=dropout)
+
+    def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The sequence that is encoded, target last: (B, L + 1, dim), and its mask (B, L + 1)."""
+        items = torch.cat([batch.history, batch.item[:, None]], dim=1)  # (B, L + 1)
+        mask = nn.functional.pad(batch.history_mask, (0, 1), value=True)  # (B, L + 1)
+        parts = [self.item(items)]  # (B, L + 1, item width)
+        if self.positions == "time":
+            gap = batch.time[:, None] - batch.history_time  # (B, L)
+            parts.append(self.place(nn.functional.pad(gap, (0, 1))))  # (B, L + 1, dim) the target's gap is 0
+        elif self.positions != "none":
+            parts.append(self.place(nn.functional.pad(age(batch.history_mask), (0, 1))))  # (B, L + 1, dim)
+        return self.join(torch.cat(parts, dim=-1)), mask
+
+    def attention(self, batch: Batch) -> list[Tensor]:
+        """Per layer (B, H, T, T), T = L + 1: who looked (rows) at whom; the target is last. 0 for and at padding."""
+        x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
+        _, weights = self.encoder(x, mask[:, None], return_weights=True)
+        return [a * mask[:, None, :, None] for a in weights]  # each (B, H, T, T)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
+        z = self.encoder(x, mask[:, None])[:, -1]  # (B, dim) what the target has become
+        return self.mlp(concat(z, self.user(batch))).squeeze(-1)  # (B,)

@@ -1,0 +1,13 @@
+"""Training a model and keeping it.
+
+`loop`        one step, all epochs (`fit`), and what a lesson calls (`train`)
+`watch`       looks at losses and gradients, and names the rows where one is not finite
+`checkpoint`  what a run is between two epochs (`State`), and a model in a file (`save`, `load`)
+`randomness`  `seed`, and random numbers that depend on it alone
+"""
+
+from recbyhand.training.checkpoint import State, load, save
+from recbyhand.training.loop import fit, losses, step, train
+from recbyhand.training.randomness import seed
+
+__all__ = ["State", "fit", "load", "losses", "save", "seed", "step", "train"]
