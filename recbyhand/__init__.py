@@ -20,12 +20,23 @@ _HOME = {
     "compare": "evaluation",
     "claim": "claims",
     "recorded": "results",
-    "show": "source",
+    "show": "inspect.source",
     "check": "exercises",
     "hint": "exercises",
     "quiz": "exercises",
 }
-_MODULES = ("data", "layers", "models", "training", "evaluation", "metrics", "plots", "widgets", "exercises")
+_MODULES = (
+    "data",
+    "layers",
+    "models",
+    "training",
+    "evaluation",
+    "metrics",
+    "inspect",
+    "plots",
+    "widgets",
+    "exercises",
+)
 
 __all__ = [*_HOME, *_MODULES]
 

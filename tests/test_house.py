@@ -42,46 +42,64 @@ def small(tmp_path, monkeypatch):
     monkeypatch.delenv("RECBYHAND_DATA", raising=False)
     (tmp_path / "recbyhand").mkdir()
     (tmp_path / "recbyhand" / "model.py").write_text("x = 1")
-    (tmp_path / "recbyhand" / "widget.js").write_text("let x = 1")
+    for folder in ("exercises/x", "widgets"):
+        (tmp_path / "recbyhand" / folder).mkdir(parents=True)
     (tmp_path / "requirements.txt").write_text("torch==1")
-    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
-    (tmp_path / "benchmarks" / "results" / "ladder.csv").write_text("a,b")
+    (tmp_path / "benchmarks" / "results" / "x").mkdir(parents=True)
     path = tmp_path / "chapters" / "01_x" / "lesson.ipynb"
     path.parent.mkdir(parents=True)
 
     def write(text: str) -> Path:
         path.write_text(text, encoding="utf8")
-        lessons._package.cache_clear()
+        lessons._library.cache_clear()
         return path
 
     yield write
-    lessons._package.cache_clear()
+    lessons._library.cache_clear()
 
 
-def test_key_changes_with_all_that_a_lesson_depends_on(small, tmp_path, monkeypatch):
-    path = small(notebook("print('ladder')"))
+def test_key_changes_with_all_that_a_lesson_depends_on_and_with_nothing_else(small, tmp_path, monkeypatch):
+    code = "rbh.recorded('x/ladder')\nrbh.widgets.MyWidget()"
+    path = small(notebook(code))
     seen = {lessons.key(path)}
 
     def is_new() -> bool:
-        lessons._package.cache_clear()
+        lessons._library.cache_clear()
         before = len(seen)
         seen.add(lessons.key(path))
         return len(seen) > before
 
     assert not is_new()
-    small(notebook("print('ladder')", title="# Other words"))
+    small(notebook(code, title="# Other words"))
     assert not is_new(), "prose is no reason to run"
-    for file, text in [
-        ("recbyhand/model.py", "x = 2"),
-        ("recbyhand/widget.js", "let x = 2"),
-        ("recbyhand/new.py", ""),
-        ("requirements.txt", "torch==2"),
-        ("benchmarks/results/ladder.csv", "a,c"),
-    ]:
-        (tmp_path / file).write_text(text)
-        assert is_new(), file
+    for file, depends in {
+        "recbyhand/model.py": True,
+        "recbyhand/new.py": True,
+        "requirements.txt": True,
+        "recbyhand/exercises/engine.py": True,
+        "recbyhand/exercises/quizzes.py": True,
+        "recbyhand/exercises/x/lesson.py": True,
+        "recbyhand/exercises/x/another.py": False,
+        "recbyhand/exercises/lesson.py": False,
+        "recbyhand/widgets/my_widget.py": True,
+        "recbyhand/widgets/my_widget.js": True,
+        "recbyhand/widgets/base.py": True,
+        "recbyhand/widgets/core.js": True,
+        "benchmarks/results/x/ladder.csv": True,
+        "benchmarks/results/ladder.csv": False,
+        "benchmarks/results/x/another.csv": False,
+        "chapters/01_x/ladder.json": True,
+        "chapters/01_x/another.json": False,
+    }.items():
+        (tmp_path / file).write_text("x = 2")
+        assert is_new() == depends, file
+    for file in ("another.py", "another.js", "__init__.py"):
+        (tmp_path / "recbyhand/widgets" / file).write_text("x = 3")
+    assert not is_new(), "another widget"
     small(notebook("print('ladder!')"))
     assert is_new()
+    (tmp_path / "recbyhand/widgets/base.py").write_text("x = 3")
+    assert not is_new(), "a lesson without widgets"
     small(notebook(("print('ladder!')", ["raises-exception"])))
     assert is_new(), "a tag can change what happens"
     (tmp_path / "data" / "ml-100k").mkdir(parents=True)
@@ -99,7 +117,7 @@ def test_runs_once_and_again_only_when_it_must(small, tmp_path):
     assert first["seconds"] > 0
     assert first["peak_mb"] > 20
     (tmp_path / "recbyhand" / "model.py").write_text("x = 3")
-    lessons._package.cache_clear()
+    lessons._library.cache_clear()
     assert lessons.outputs(path)["ran"]
     shown = json.loads(lessons.with_outputs(path, path.read_text(), second))
     assert (

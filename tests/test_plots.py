@@ -14,7 +14,7 @@ from browsing import axe_violations
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from recbyhand import plots
-from tests.test_source import contrast
+from tests.inspect.test_source import contrast
 
 LOG = pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.7, 0.6, 0.55], "valid_auc": [0.6, 0.66, 0.7]})
 # Drawn, its ticks become longer than those the layout made room for.

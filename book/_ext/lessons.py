@@ -3,9 +3,10 @@
     python book/_ext/lessons.py                             # all lessons of the book
     python book/_ext/lessons.py chapters/01_mlp/features.ipynb
 
-What a lesson printed and drew is kept in `_build/lessons/`, under a key made of everything the lesson depends
-on: its own code, every file of the package, the pinned requirements, Python's version, which data are present, and
-the recorded measurements it names. Any of these changes, and the lesson runs again; a change of prose alone does not.
+What a lesson printed and drew is kept in `_build/lessons/`, under a key made of everything the lesson depends on: its
+own code, its own checks, the widgets and recorded tables that it names, the rest of the package, the pinned
+requirements, Python's version, and which data are present. Any of these changes, and the lesson runs again; a change of
+prose, or of another lesson's hint, is no reason to.
 Time and peak memory of each run are written to `_build/lessons.csv`.
 """
 
@@ -85,10 +86,12 @@ def _data_present() -> list[str]:
 
 
 @cache
-def _package() -> str:
-    digest = hashlib.sha256()
-    for path in [ROOT / "requirements.txt", *sorted((ROOT / "recbyhand").rglob("*"))]:
-        if path.is_file() and "__pycache__" not in path.parts:
+def _library() -> str:
+    """A hash of what every lesson depends on: the package without checks and widgets, versions, data."""
+    digest, package = hashlib.sha256(), ROOT / "recbyhand"
+    apart = {package / "exercises", package / "widgets"}
+    for path in [ROOT / "requirements.txt", *sorted(package.rglob("*"))]:
+        if path.is_file() and "__pycache__" not in path.parts and not apart & set(path.parents):
             digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     for line in (platform.python_version(), sys.platform, *_data_present()):
         digest.update(line.encode() + b"\0")
@@ -107,18 +110,30 @@ def key(path: Path) -> str:
     cells = [
         (c.source, sorted(c.metadata.get("tags", []))) for c in read(path).cells if c.cell_type == "code"
     ]
-    digest = hashlib.sha256(_package().encode() + json.dumps(cells).encode())
-    words = set(re.findall(r"\w+", " ".join(source for source, _ in cells)))
-    beside = [p for p in path.parent.iterdir() if p.is_file() and p.suffix in {".py", ".csv", ".json"}]
-    results = ROOT / "benchmarks" / "results"
-    # rbh.recorded("interest/din")
-    named = set(re.findall(r"[\"'](\w+/\w+)[\"']", " ".join(source for source, _ in cells)))
-    recorded = [
-        p for p in results.rglob("*.csv") if p.relative_to(results).with_suffix("").as_posix() in named
-    ]
-    for file in sorted([*(p for p in beside if p.stem in words), *recorded]):
-        digest.update(file.name.encode() + file.read_bytes())
+    digest = hashlib.sha256(_library().encode() + json.dumps(cells).encode())
+    for file in sorted(_own_files(path, "\n".join(source for source, _ in cells))):
+        digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _own_files(path: Path, code: str) -> set[Path]:
+    """What a lesson depends on beside the library: its checks, the widgets, tables and neighbours that it names."""
+    words = {word.lower() for word in re.findall(r"\w+", code)}
+    beside = {
+        p for p in path.parent.iterdir() if p.suffix in {".py", ".csv", ".json"} and p.stem.lower() in words
+    }
+    results = ROOT / "benchmarks" / "results"  # rbh.recorded("interest/din")
+    named = {results / f"{name}.csv" for name in re.findall(r"""["']([\w/]+)["']""", code)}
+    chapter = path.parent.name.partition("_")[2]  # 04_interest: recbyhand/exercises/interest/
+    own = (f"{chapter}/{path.stem}.py", "engine.py", "quizzes.py")
+    checks = {ROOT / "recbyhand" / "exercises" / name for name in own}
+    widgets: set[Path] = set()
+    if "widgets" in words:  # the shared modules, and every widget whose class is named
+        folder = ROOT / "recbyhand" / "widgets"
+        of = {p: p.stem.replace("_", "") for p in folder.iterdir() if p.suffix in {".py", ".js"}}
+        alone = {stem for stem in of.values() if list(of.values()).count(stem) == 1}
+        widgets = {p for p, stem in of.items() if stem in words | alone and stem != "init"}
+    return {p for p in beside | named | checks | widgets if p.is_file()}
 
 
 def _kept(path: Path) -> Path:

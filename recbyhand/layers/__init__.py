@@ -34,7 +34,6 @@ from recbyhand.layers.mlp import MLP, Dropout, concat
 from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from recbyhand.layers.normalisation import BatchNorm, LayerNorm
 from recbyhand.layers.positions import LearnedPositions, PositionalEncoding, TimeGapPositions, age, rotate
-from recbyhand.layers.reach import gradient_reach, state_gradient
 from recbyhand.layers.recurrence import AUGRU, AUGRUCell, GRUCell, LSTMCell, RNNCell, events_first, last_state
 from recbyhand.layers.softmax_loss import (
     full_softmax_loss,
@@ -101,7 +100,6 @@ __all__ = [
     "gbce_loss",
     "gcn_neighbours",
     "get_activation",
-    "gradient_reach",
     "id_embedding",
     "last_state",
     "masked_softmax",
@@ -114,7 +112,6 @@ __all__ = [
     "scaled_dot_product_attention",
     "scatter_softmax",
     "scatter_sum",
-    "state_gradient",
     "sum_neighbours",
     "weighted_sum",
     "with_self_loops",

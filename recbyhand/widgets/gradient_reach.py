@@ -10,7 +10,7 @@ import torch
 import traitlets
 from torch import nn
 
-from recbyhand.layers.reach import CELLS, gradient_reach, state_gradient
+from recbyhand.inspect.reach import CELLS, gradient_reach, state_gradient
 from recbyhand.widgets import svg
 from recbyhand.widgets.base import Floats, Widget
 
@@ -25,7 +25,7 @@ class GradientReach(Widget):
         GradientReach()                                       # fresh RNN, GRU and LSTM, over a range of scales
         GradientReach.of({"before": cell, "after": trained}, x)        # cells of your own; x (B, T, d_in)
 
-    Computed in Python by autograd through `RNNCell`, `GRUCell` and `LSTMCell` (`recbyhand.layers.gradient_reach`):
+    Computed in Python by autograd through `RNNCell`, `GRUCell` and `LSTMCell` (`recbyhand.inspect.gradient_reach`):
     for each of `scales`, the factor of the recurrent weights' orthogonal blocks, and each of `keeps`, the bias of
     the gate that keeps the state (z of the GRU, f of the LSTM). The browser chooses among these curves.
     Unknown names and wrong shapes raise `traitlets.TraitError`; a cell of another kind raises `TypeError`.

@@ -1,5 +1,6 @@
 """Rankings of the whole catalogue by loop, and models that score all items of a user at once."""
 
+import inspect
 import math
 
 import numpy as np
@@ -89,6 +90,11 @@ CASES = [
     (M.DIEN, {"users": True, "features": True}),
     (M.DIEN, {"evolution": "agru"}),
     (M.DIEN, {"evolution": "aigru"}),
+    (M.SASRec, {}),
+    (M.Transformer4Rec, {}),
+    (M.TwoTower, {"users": True}),
+    (M.LightGCN, {"biases": True}),
+    (M.GraphAttentionRecommender, {}),
     (M.Popularity, None),
     (M.UserItemMean, None),
 ]
@@ -104,12 +110,18 @@ def rich():
 
 
 def alive(cls, settings, task):
-    """The model in float64, with weights large enough to matter; rows of zeros stay zeros."""
+    """The model in float64, every weight large enough to matter (biases start at 0); padding stays 0."""
     rbh.seed(0)
-    model = (cls(task) if settings is None else cls(task.schema, **settings)).double().eval()
+    tables = (task,) if settings is None else (task.schema,)
+    if "graph" in inspect.signature(cls.__init__).parameters:
+        tables += (rbh.data.graph(task),)
+    model = cls(*tables, **settings or {}).double().eval()
     with torch.no_grad():
         for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p) * (p.abs() > 0))
+            p.add_(0.3 * torch.randn_like(p))
+        for table in model.modules():
+            if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+                table.weight[table.padding_idx] = 0
         for name, p in model.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 p.add_(torch.rand_like(p))
@@ -200,3 +212,12 @@ def test_recommend_takes_the_fast_road(task):
     fast, slow = rbh.recommend(model, task, user), rbh.recommend(Blocks(model), task, user)
     assert fast["title"].tolist() == slow["title"].tolist()
     assert fast["probability"].tolist() == pytest.approx(slow["probability"].tolist(), abs=1e-6)
+
+
+def test_blocks_bound_the_pairs():
+    from recbyhand.models.base import blocks
+
+    items = torch.arange(10)
+    assert [len(part) for part in blocks(items, users=3, pairs=12)] == [4, 4, 2]
+    assert [len(part) for part in blocks(items, users=100, pairs=12)] == [1] * 10
+    assert torch.equal(torch.cat(blocks(items, users=0)), items)

@@ -113,14 +113,29 @@ def test_stubs_fail_and_solutions_pass(path):
     assert verdicts_wanted(cells, lessons.outputs(path)["outputs"]) == []
 
 
+@each_lesson
+def test_checks_stand_in_the_module_of_the_lessons_name(path):
+    """What a lesson asks is registered where the key of its kept outputs looks."""
+    registry = load_all()
+    home = f"recbyhand.exercises.{path.parent.name.partition('_')[2]}.{path.stem}"
+    for name in tagged(nbformat.read(path, as_version=4), "exercise"):
+        assert name in registry, f"no exercise {name}: register it in {home.replace('.', '/')}.py"
+        found = registry[name].check.__module__
+        assert found == home, f"{name} is registered in {found}: move it to {home.replace('.', '/')}.py"
+
+
 def test_ids_in_lessons_and_registry_agree():
     notebooks = [nbformat.read(path, as_version=4) for path in LESSONS]
     names = [name for notebook in notebooks for name in tagged(notebook, "exercise")]
-    assert len(names) == len(set(names)), "an exercise is in two lessons"
-    assert set(names) == set(load_all())
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice, f"in two lessons: {twice}; give one of them an id of its own"
+    lost = set(load_all()) - set(names)
+    assert not lost, f"registered in recbyhand/exercises/ and asked in no lesson of _toc.yml: {lost}"
     code = [cell.source for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"]
     quizzes = [match[1] for source in code if (match := QUIZ.search(source))]
-    assert sorted(quizzes) == sorted(QUIZZES)
+    assert sorted(quizzes) == sorted(QUIZZES), (
+        "each quiz of recbyhand/exercises/ is asked once, in one lesson"
+    )
 
 
 # These tests must be able to fail.

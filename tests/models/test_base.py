@@ -136,3 +136,11 @@ def test_nobody_asks_the_device(name, settings, training):
         return
     terms, _ = losses(model, batch)
     sum(terms.values()).backward()
+
+
+def test_matrix_factorisation_starts_with_small_vectors_and_no_opinion():
+    model = MatrixFactorization(make_schema(n_users=2002, n_items=1002), dim=8)
+    for table in (model.user, model.item):
+        assert table.weight[2:].std().item() == pytest.approx(0.05, rel=0.05)
+    for silent in (model.mean, model.user_bias.weight, model.item_bias.weight):
+        assert not silent.any()

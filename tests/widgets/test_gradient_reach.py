@@ -7,8 +7,9 @@ import pytest
 import torch
 import traitlets
 
-from recbyhand.layers import AUGRUCell, GRUCell, LSTMCell, RNNCell, gradient_reach, state_gradient
-from recbyhand.layers.reach import random_cell
+from recbyhand.inspect import gradient_reach, state_gradient
+from recbyhand.inspect.reach import random_cell
+from recbyhand.layers import AUGRUCell, GRUCell, LSTMCell, RNNCell
 from recbyhand.widgets import GradientReach
 
 from .cases.gradient_reach import drawn

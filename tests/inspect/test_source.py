@@ -11,8 +11,8 @@ import torch
 from browsing import axe_violations
 
 import recbyhand as rbh
-from recbyhand import source
 from recbyhand.data.batch import Batch, Field
+from recbyhand.inspect import source
 
 
 def shown(markup: str) -> str:
