@@ -14,6 +14,7 @@ from recbyhand.arguments import number, whole
 from recbyhand.inspect import gradient_reach
 from recbyhand.models import FM, Recommender
 from tests.factories import make_batch, make_schema
+from tests.models.cases import LEARNING, make
 
 SCHEMA = make_schema()
 
@@ -39,16 +40,10 @@ def test_what_is_no_number_from_0_to_1(value):
         number("reg", 0, above=0)
 
 
-def make(name: str, **settings):
-    return getattr(models, name)(SCHEMA, **settings)
-
-
-NAMED = [name for name in models.__all__ if name not in ("Factors", "Popularity", "UserItemMean", "als")]
-NAMED.remove("Recommender")
 NUMBERS = {"int": (2.5, -1, "8", None, True, 4.0), "float": ("a", None, math.nan), "bool": ("no", 2, None)}
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_setting_of_every_model_is_checked_by_its_name(name):
     """This test reads the kinds of settings off the signature; the models check, and read nothing."""
     parameters = list(inspect.signature(getattr(models, name).__init__).parameters.values())[2:]
@@ -60,15 +55,15 @@ def test_every_setting_of_every_model_is_checked_by_its_name(name):
             kind, several if kind.endswith(("Sequence[int]", "tuple[int, ...]")) else ()
         ):
             with pytest.raises(ValueError, match=rf"^{parameter.name}(\[0\])?=.*: give "):
-                make(name, **{parameter.name: wrong})
+                make(name, SCHEMA, **{parameter.name: wrong})
         assert kind in (*NUMBERS, "str", "int | None", "Sequence[Sequence[str]] | None") or "[int" in kind, (
             kind
         )
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_model_takes_dim_and_numbers_of_numpy(name):
-    model = make(name, dim=np.int64(4))
+    model = make(name, SCHEMA, dim=np.int64(4))
     assert model(make_batch(SCHEMA)).shape == (8,)
     assert type(model.settings["dim"]) is int or name == "Poly2"
 
