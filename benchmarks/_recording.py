@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -78,6 +79,41 @@ def search(
     return [row | {"chosen": setting == best()} for setting, row in rows.items()] + [
         row | {"chosen": True} for row in again
     ]
+
+
+def widen(run: Callable[..., dict], axes: dict[str, tuple], seeds: int = 5, further: int = 2) -> list[dict]:
+    """Rows of `run(seed, **setting)`: the grid of all axes from seed 0, then what validation chose from other seeds.
+
+    An axis whose best value is the smallest or the largest that was tried goes on in that direction, by its own ratio,
+    up to `further` times, with the other axes at their best: the same rule for every axis and every model.
+    """
+    names = list(axes)
+    tried = {setting: run(0, **dict(zip(names, setting))) for setting in itertools.product(*axes.values())}
+
+    def best() -> tuple:
+        return max(tried, key=lambda setting: tried[setting]["valid_auc"])
+
+    steps = dict.fromkeys(names, 0)
+    while True:
+        now, beyond = best(), None
+        for place, name in enumerate(names):
+            values = sorted({setting[place] for setting in tried})
+            if len(values) < 2 or steps[name] == further or values[0] < now[place] < values[-1]:
+                continue
+            ratio = values[1] / values[0] if now[place] == values[0] else values[-2] / values[-1]
+            value = float(f"{now[place] / ratio:.2g}")
+            beyond = (*now[:place], value, *now[place + 1 :])
+            steps[name] += 1
+            tried[beyond] = run(0, **dict(zip(names, beyond)))
+        if beyond is None:
+            break
+    again = [run(seed, **dict(zip(names, best()))) for seed in range(1, seeds)]
+    rows = [dict(zip(names, s)) | row | {"seed": 0, "chosen": s == best()} for s, row in tried.items()]
+    rows += [
+        dict(zip(names, best())) | row | {"seed": n, "chosen": True} for n, row in enumerate(again, start=1)
+    ]
+    print({**dict(zip(names, best()))}, *(row["valid_auc"] for row in rows if row["chosen"]), flush=True)
+    return rows
 
 
 def keep(name: str, rows: list[dict], *paths: str) -> None:

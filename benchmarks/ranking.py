@@ -21,6 +21,7 @@ from torch import nn
 
 import recbyhand as rbh
 from recbyhand.evaluation.ranking import scores_items
+from recbyhand.models.graph_base import GraphModel
 
 
 class Blocks(nn.Module):
@@ -59,7 +60,8 @@ def main() -> None:
             continue
         rbh.seed(0)
         counts = cls in (rbh.models.Popularity, rbh.models.UserItemMean)
-        model = cls(task if counts else task.schema)
+        graph = (rbh.data.graph(task),) if issubclass(cls, GraphModel) else ()
+        model = cls(task if counts else task.schema, *graph)
         direct = scores_items(model)
         blocks, slow = timed(Blocks(model), task)
         seconds, row = timed(model, task) if direct else (blocks, slow)

@@ -5,6 +5,7 @@ from recbyhand.data.ctr import Examples, Ranking, Task, ctr
 from recbyhand.data.download import DataDamaged, DataUnavailable
 from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
+from recbyhand.data.negatives import with_negatives
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Tables, from_frames
 from recbyhand.data.toy import toy, toy_schema
@@ -28,4 +29,5 @@ __all__ = [
     "planted",
     "toy",
     "toy_schema",
+    "with_negatives",
 ]

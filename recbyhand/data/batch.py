@@ -65,12 +65,15 @@ class Schema:
         return _look_up(self._items, raw, "item")
 
     def encode_users(self, raw: Iterable) -> Tensor:
-        """Ids of many users (n,); one that the tables did not have is 1, unknown."""
-        return torch.tensor([self._users.get(r, 1) for r in raw], dtype=torch.long)
+        """Ids of many users (n,); one that the tables did not have is 1, unknown.
+
+        Raises TypeError for text where ids are numbers, and the other way round: none of these can be known.
+        """
+        return _encode(self._users, raw, "user")
 
     def encode_items(self, raw: Iterable) -> Tensor:
-        """Ids of many items (n,); one that the tables did not have is 1, unknown."""
-        return torch.tensor([self._items.get(r, 1) for r in raw], dtype=torch.long)
+        """Ids of many items (n,); one that the tables did not have is 1, unknown. TypeError as for users."""
+        return _encode(self._items, raw, "item")
 
     def title(self, item: int) -> str:
         """Title of an item id, also of 0 and 1."""
@@ -78,6 +81,12 @@ class Schema:
         if not 0 <= item < self.n_items:
             raise IndexError(f"item ids are 0 to {self.n_items - 1}, not {item}")
         return self.titles[item - 2] if item >= 2 else ("padding", "unknown")[item]
+
+    def continues(self, old: Schema) -> bool:
+        """Does it begin with all users and items of `old`, and describe them by the same fields?"""
+        users, items = self.user_ids[: len(old.user_ids)], self.item_ids[: len(old.item_ids)]
+        same = (users, items, self.user_fields, self.item_fields, self.history)
+        return same == (old.user_ids, old.item_ids, old.user_fields, old.item_fields, old.history)
 
     def user_features(self, user: Tensor) -> Tensor:
         """The features of users by id: (...) -> (..., Fu), on the device of the ids."""
@@ -137,6 +146,20 @@ class Schema:
             f"user features: {names(self.user_fields) or 'none'}; "
             f"item features: {names(self.item_fields) or 'none'}"
         )
+
+
+def _encode(index: dict, raw: Iterable, kind: str) -> Tensor:
+    known = next(iter(index), None)
+    ids = []
+    for value in raw:
+        value = value.item() if hasattr(value, "item") else value
+        if known is not None and isinstance(value, str) != isinstance(known, str):
+            such, other = ("text", "str") if isinstance(known, str) else ("numbers", "int")
+            raise TypeError(
+                f"{kind} {value!r}: the ids of {kind}s are {such}, such as {known!r}: encode_{kind}s(map({other}, ...))"
+            )
+        ids.append(index.get(value, 1))
+    return torch.tensor(ids, dtype=torch.long)
 
 
 def _look_up(index: dict, raw, kind: str) -> int:
@@ -226,6 +249,16 @@ class Batch:
 
     def _map(self, change) -> Batch:
         return type(self)(**{k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+
+    def outside(self, schema: Schema) -> str:
+        """Which id is outside the vocabularies of `schema`, in words; "" where none is."""
+        for name, size in (("user", schema.n_users), ("item", schema.n_items), ("history", schema.n_items)):
+            ids = getattr(self, name).reshape(len(self), -1)  # (B, 1) or (B, L)
+            wrong = (ids < 0) | (ids >= size)
+            if ids.device.type != "meta" and bool(wrong.any()):
+                row, column = wrong.nonzero()[0].tolist()
+                return f"row {row} of the batch: {name} has ids 0 to {size - 1}, got {int(ids[row, column])}"
+        return ""
 
     def ids(self) -> Tensor:
         """(B, 2 + Fu + Fi): one column of ids per column of `Schema.fields`, in that order."""

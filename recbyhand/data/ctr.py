@@ -440,7 +440,7 @@ def _columns(
 
 def _warn(parts: list[Examples], test: float, dataset: Tables) -> None:
     train = parts[0]
-    if bool((train.label == 1).all()):
+    if (test or len(parts[1])) and bool((train.label == 1).all()):
         warnings.warn(
             f"{dataset.name}: every label is 1. Of positives alone a model learns to say yes. Draw negatives after "
             "the split, task = rbh.data.with_negatives(task), and judge by ranking, rbh.evaluate_ranking(model, task).",

@@ -167,7 +167,7 @@ def from_frames(
     things = _entities(items, "item", item, title, how, wrong)
     for option in [*how["split"], *(bins if isinstance(bins, Mapping) else ())]:
         if not any(t is not None and option in t for t in (users, items)):
-            wrong.append(f"there is no feature {option!r} to split or to put into groups")
+            wrong.append(f"there is no feature {option!r}: bins and split name columns of users or items")
     for kind, label, table in (("user", "users", people), ("item", "items", things)):
         if events is not None and table is not None and kind in events:
             _check_lost(ratings, events, label, table, kind, user if kind == "user" else item, wrong)

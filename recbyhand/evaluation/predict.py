@@ -46,6 +46,12 @@ def check_schema(model: nn.Module, schema) -> None:
         return
     for part in ("n_users", "n_items", "user_fields", "item_fields", "user_ids", "item_ids"):
         if getattr(own, part) != getattr(schema, part):
+            if schema.continues(own):
+                raise ValueError(
+                    f"This {type(model).__name__} was built with another schema ({part} differs), which this one "
+                    "seems to continue. If the tables have grown: model.grown(task.schema), to which new users and "
+                    "items are unknown but for their features. If these are other tables, build it anew."
+                )
             raise ValueError(
                 f"This {type(model).__name__} was built with another schema ({part} differs): its ids mean "
                 f"other users, items or features. Build it anew: {type(model).__name__}(task.schema, ...)."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 import torch
 from torch import nn
@@ -13,26 +15,39 @@ from recbyhand.evaluation.ranking import score_catalogue
 __all__ = ["recommend"]
 
 
-def recommend(model: nn.Module, task, user, k: int = 10, seen: bool = False) -> pd.DataFrame:
+def recommend(
+    model: nn.Module, task, user=None, k: int = 10, seen: bool = False, history: Iterable | None = None
+) -> pd.DataFrame:
     """The k most probable items of the whole catalogue for one user, now: with all of the user's history.
 
-    user  named as in the tables
-    k     how many; fewer where the catalogue has no more
-    seen  True keeps the items that the user has met, in any part of the task or in the history
+    user     named as in the tables
+    k        how many; fewer where the catalogue has no more
+    seen     True keeps the items that the user has met, in any part of the task or in the history
+    history  liked items as in the tables, oldest first, in place of the history in the tables: for somebody
+             new, or a basket. Models that read no history then know nothing but the `user`, if one is given
 
     Columns: rank, title, probability. Ties keep the order of the catalogue.
 
-    Raises KeyError for a user who is not in the tables, ValueError for k below 1 or a logit that is no number.
+    Raises KeyError for a user or an item that is not in the tables, ValueError for k below 1 or a logit that is
+    no number.
     """
     check_schema(model, task.schema)
     k = whole("k", k)
-    uid, items = task.schema.user_id(user), task.catalogue()
+    items = task.catalogue()
+    if history is not None:
+        history = list(history)
+        batch = task.visitor(history, user)
+    elif user is None:
+        raise TypeError("say for whom: a user of the tables, or history=[...] for somebody new")
+    else:
+        try:
+            batch = task.users_at(torch.tensor([task.schema.user_id(user)]))
+        except KeyError as error:
+            new = "for somebody new: recommend(model, task, history=[...])"
+            raise KeyError(f"{error.args[0]}; {new}") from None
     if not seen:
-        met = [part.item[part.user == uid] for part in (task.train, task.valid, task.test)]
-        start, stop = task.events.start[uid], task.events.start[uid + 1]
-        met = torch.cat([*met, task.events.item[start:stop].long()])
-        items = items[~torch.isin(items, met)]
-    logits = score_catalogue(model, task, task.users_at(torch.tensor([uid])), items)[0]  # (I,)
+        items = items[~torch.isin(items, task.met(user, history or ()))]
+    logits = score_catalogue(model, task, batch, items)[0]  # (I,)
     if logits.isnan().any():
         raise ValueError(f"{int(logits.isnan().sum())} logits are not a number (nan): they have no rank.")
     top = torch.argsort(logits, descending=True, stable=True)[:k]

@@ -42,6 +42,21 @@ class CrossedWeights(FieldColumns):
         self.table = nn.Embedding(sum(self.sizes), 1)
         nn.init.zeros_(self.table.weight)
 
+    def rows_from(self, old: CrossedWeights) -> Tensor:
+        """For each combination its row in the table of `old`, whose vocabularies may end earlier."""
+        where, rows, start = {field.name: f for f, field in enumerate(self.fields)}, [], 0
+        for pair, size in zip(self.pairs, old.sizes, strict=True):
+            a, b = (
+                torch.where(ids < before, ids, 1)
+                for name in pair
+                for ids, before in [
+                    (torch.arange(self.fields[where[name]].size), old.fields[where[name]].size)
+                ]
+            )
+            rows.append((start + old.fields[where[pair[1]]].size * a[:, None] + b).reshape(-1))
+            start += size
+        return torch.cat(rows) if rows else torch.arange(0)
+
     def forward(self, ids: Tensor) -> Tensor:
         self.check(ids)
         x, sums, start = self.values(ids, self.table.weight.dtype), [], 0  # (B, C)

@@ -51,6 +51,17 @@ class FieldColumns(nn.Module):
         count = torch.zeros(len(ids), len(self.fields), device=ids.device)  # (B, F)
         return count.index_add(1, self.field_of, (ids > 0).float()) > 0
 
+    def rows_from(self, old: FieldColumns) -> Tensor:
+        """For each row of this table the row of `old`, whose vocabularies may end earlier: new values are unknown."""
+        starts = [0]
+        for field in old.fields:
+            starts.append(starts[-1] + field.size)
+        rows = []
+        for field, before, start in zip(self.fields, old.fields, starts, strict=False):
+            ids = torch.arange(field.size)
+            rows.append(start + torch.where(ids < before.size, ids, 1))
+        return torch.cat(rows)
+
     def check(self, ids: Tensor) -> None:
         """Refuses ids outside their vocabulary, which would silently read another field's rows."""
         if ids.shape[1] != len(self.field_of):

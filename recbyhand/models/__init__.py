@@ -1,7 +1,7 @@
 """Models: one model, one file, which reads like its equation."""
 
 from recbyhand.models.afm import AFM
-from recbyhand.models.als import Factors, als
+from recbyhand.models.als import Factors, als, implicit_als
 from recbyhand.models.base import Recommender
 from recbyhand.models.baselines import Popularity, UserItemMean
 from recbyhand.models.bst import BST
@@ -58,4 +58,5 @@ __all__ = [
     "UserItemMean",
     "WideDeep",
     "als",
+    "implicit_als",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from recbyhand.data.batch import Schema
+from recbyhand.layers.embedding import FieldColumns
 
 
 class Recommender(nn.Module):
@@ -41,6 +43,52 @@ class Recommender(nn.Module):
         object.__setattr__(model, "schema", schema)
         object.__setattr__(model, "settings", {name: _plain(value) for name, value in settings.items()})
         return model
+
+    def __call__(self, batch, *args, **settings):
+        """The logits. IndexError names the row and the field of an id that is in no vocabulary of the model."""
+        try:
+            return super().__call__(batch, *args, **settings)
+        except IndexError as error:
+            if hasattr(batch, "outside") and (named := batch.outside(self.schema)):
+                raise IndexError(named) from error
+            raise
+
+    def grown(self, schema: Schema) -> Recommender:
+        """A copy for tables that have grown: `schema` begins with the users and items that the model knows.
+
+        New users and items start as the unknown one does (id 1): a model with features tells them apart by
+        these, and one without gives all new items of a user the same score. `ctr` makes such a schema of
+        tables that were read with the model's: `from_frames(..., schema=model.schema)`.
+
+        Raises ValueError for a schema that does not continue the model's.
+        """
+        old = self.schema
+        if not schema.continues(old):
+            raise ValueError(
+                "this schema does not continue the model's: read the tables with its vocabulary, "
+                "rbh.data.from_frames(..., schema=model.schema), and make the task anew"
+            )
+        model = type(self)(schema, **self.settings)
+        modules, state = dict(self.named_modules()), self.state_dict()
+        tables = {
+            f"{name}.table.weight": module.rows_from(modules[name])
+            for name, module in model.named_modules()
+            if isinstance(module, FieldColumns)
+        }
+        known = {old.n_users: schema.n_users, old.n_items: schema.n_items}
+        for name, value in model.state_dict().items():
+            before = state[name]
+            if name in tables:
+                before = before[tables[name]]
+            for axis, size in enumerate(value.shape):
+                if before.shape[axis] != size:
+                    if size not in known.values():
+                        raise ValueError(f"{type(self).__name__}.{name} cannot grow: build the model anew")
+                    rows = torch.arange(size, device=before.device)
+                    before = before.index_select(axis, torch.where(rows < before.shape[axis], rows, 1))
+            state[name] = before
+        model.to(next(iter(state.values())).device).load_state_dict(state)
+        return model.train(self.training)
 
 
 def blocks(items: Tensor, users: int, pairs: int = 1 << 16) -> tuple[Tensor, ...]:

@@ -32,6 +32,7 @@ _HOME = {
     "ActivationCurves": "activation_curves",
     "AttentionHeatmap": "attention_heatmap",
     "FMExplorer": "fm_explorer",
+    "FunnelView": "funnel_view",
     "GateExplorer": "gate_explorer",
     "GradientReach": "gradient_reach",
     "GraphAttentionView": "graph_attention_view",

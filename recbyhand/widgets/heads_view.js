@@ -109,10 +109,20 @@ export default widget("Heads of attention", (ui, model) => {
     change(ui, { query: clamp(to[0], 0, rows - 1), key: clamp(to[1], 0, columns - 1) });
   });
 
-  let painted = "";
+  let painted = "", rests = [], held = null; // what the traits hold, read anew when one of them changes
+  const read = () => {
+    const traits = ["weights", "scores", "mask"].map(get);
+    if (traits.some((value, i) => value !== rests[i])) {
+      const [{ shape: [H, rows, columns], data }, { data: scores }, { data: mask }] = traits.map(floats), heads = Array.from({ length: H }, (_, i) => i);
+      const may = Array.from({ length: rows * columns }, (_, at) => (mask.length ? mask[at] > 0 : heads.some((i) => data[i * rows * columns + at] !== 0)));
+      held = { H, rows, columns, data, scores, heads, may, finite: [...data, ...scores].every(Number.isFinite) };
+      [rests, painted] = [traits, ""];
+    }
+    return held;
+  };
   return () => {
     view = null;
-    const { shape: [H, rows, columns], data } = floats(get("weights")), scores = floats(get("scores")).data, mask = floats(get("mask")).data;
+    const { H, rows, columns, data, scores, heads, may, finite } = read();
     if (tiles.length !== H) { build(H); painted = ""; }
     switches.forEach((button, i) => {
       button.textContent = name("heads", i);
@@ -120,10 +130,8 @@ export default widget("Heads of attention", (ui, model) => {
     });
     ui.row.hidden = !H;
     if (!H || !rows || !columns) return ui.message("There are no weights: give at least one head and one event.");
-    if (![...data, ...scores].every(Number.isFinite)) return ui.message("The weights or the scores hold NaN or infinity: they cannot be drawn.");
+    if (!finite) return ui.message("The weights or the scores hold NaN or infinity: they cannot be drawn.");
     const row = (i, q) => data.subarray((i * rows + q) * columns, (i * rows + q + 1) * columns);
-    const heads = Array.from({ length: H }, (_, i) => i);
-    const may = Array.from({ length: rows * columns }, (_, at) => (mask.length ? mask[at] > 0 : heads.some((i) => data[i * rows * columns + at] !== 0)));
     if (!may.includes(true)) return ui.message("Every event is masked: there is nothing to attend to.");
     const query = clamp(get("query"), 0, rows - 1), key = clamp(get("key"), 0, columns - 1), on = get("on");
     view = { rows, columns, row, query, key };
@@ -131,8 +139,7 @@ export default widget("Heads of attention", (ui, model) => {
     // As many tiles abreast as are legible, all of one size.
     const fit = clamp(Math.floor((ui.width + GAP) / (136 + GAP)), 1, H), abreast = Math.ceil(H / Math.ceil(H / fit)), wide = Math.floor(Math.min(280, (ui.width - GAP * (abreast - 1)) / abreast));
     const high = Math.round(clamp((wide * rows) / columns, 24, 2 * wide)), back = rgb(ui.color("back"));
-    const looked = JSON.stringify([back, H, rows, columns]) + data.join() + mask.join();
-    const fresh = painted !== (painted = looked);
+    const fresh = painted !== (painted = back.join());
     tiles.forEach((t, i) => {
       t.node.style.width = `${wide}px`;
       t.node.classList.toggle("off", !on.includes(i));

@@ -106,9 +106,14 @@ class HeadsView(Widget):
                     list(layers) if not isinstance(layers, torch.Tensor) or layers.ndim == 5 else [layers]
                 )
                 length, name = one.history.shape[1], type(model).__name__
-                if not all(a.ndim == 4 and a.shape[2] == a.shape[3] for a in layers):
-                    shapes = [tuple(a.shape) for a in layers]
-                    raise ValueError(f"{name}.attention(batch) gives {shapes}, not (B, H, T, T) per layer")
+                if not all(
+                    isinstance(a, torch.Tensor) and a.ndim == 4 and a.shape[2] == a.shape[3] for a in layers
+                ):
+                    kinds = [tuple(getattr(a, "shape", ())) or type(a).__name__ for a in layers]
+                    raise ValueError(
+                        f"{name}.attention(batch) gives {kinds}, not (B, H, T, T) per layer: pass weights and titles "
+                        "to HeadsView(...) yourself"
+                    )
                 if not -len(layers) <= layer < len(layers):
                     raise ValueError(f"layer {layer} of {len(layers)} layers of {name}: choose another")
                 layer %= len(layers)

@@ -10,6 +10,7 @@ from recbyhand import models
 from recbyhand.data.batch import Schema
 from recbyhand.inspect import tracing
 from recbyhand.models.base import Recommender
+from recbyhand.models.graph_base import GraphModel
 from recbyhand.widgets import svg
 from recbyhand.widgets.base import Widget
 
@@ -140,6 +141,7 @@ def _model(model, task_or_schema) -> tuple[type[Recommender], dict | None, Schem
     if isinstance(model, str):
         known = [n for n in models.__all__ if inspect.isclass(getattr(models, n)) and n != "Recommender"]
         known = [n for n in known if issubclass(getattr(models, n), Recommender)]
+        known = [n for n in known if not issubclass(getattr(models, n), GraphModel)]
         if model not in known:
             raise traitlets.TraitError(f"there is no model {model!r}; there are {', '.join(known)}")
         model = getattr(models, model)
@@ -149,6 +151,8 @@ def _model(model, task_or_schema) -> tuple[type[Recommender], dict | None, Schem
             f"model must be a Recommender (an instance, a class, or a name such as 'DIN'), got {cls.__name__}: "
             "derive your own from recbyhand.models.Recommender, which remembers how it was built"
         )
+    if issubclass(cls, GraphModel):
+        raise traitlets.TraitError(f"{cls.__name__} works on a whole graph, and has no trace of one batch")
     schema = getattr(task_or_schema, "schema", task_or_schema)
     if schema is None:
         schema = tracing.small_schema() if inspect.isclass(model) else model.schema

@@ -15,7 +15,7 @@ from tests.models.cases import EVERY, cases, make
 
 @pytest.fixture(scope="module")
 def task():
-    return rbh.data.ctr(rbh.data.planted("crosses", users=40), history=5)
+    return rbh.data.ctr(rbh.data.movielens("100k", fallback=True), history=5)
 
 
 def built(case, task) -> Recommender:

@@ -85,12 +85,15 @@ def rich():
 
 
 def alive(case, task):
-    """The model in float64, with weights large enough to matter; rows of zeros stay zeros."""
+    """The model in float64, every weight large enough to matter (biases start at 0); padding stays 0."""
     rbh.seed(0)
     model = make(case, task).double().eval()
     with torch.no_grad():
         for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p) * (p.abs() > 0))
+            p.add_(0.3 * torch.randn_like(p))
+        for table in model.modules():
+            if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+                table.weight[table.padding_idx] = 0
         for name, p in model.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 p.add_(torch.rand_like(p))
@@ -176,3 +179,12 @@ def test_recommend_takes_the_fast_road(task):
     fast, slow = rbh.recommend(model, task, user), rbh.recommend(Blocks(model), task, user)
     assert fast["title"].tolist() == slow["title"].tolist()
     assert fast["probability"].tolist() == pytest.approx(slow["probability"].tolist(), abs=1e-6)
+
+
+def test_blocks_bound_the_pairs():
+    from recbyhand.models.base import blocks
+
+    items = torch.arange(10)
+    assert [len(part) for part in blocks(items, users=3, pairs=12)] == [4, 4, 2]
+    assert [len(part) for part in blocks(items, users=100, pairs=12)] == [1] * 10
+    assert torch.equal(torch.cat(blocks(items, users=0)), items)

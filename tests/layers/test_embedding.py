@@ -131,3 +131,20 @@ def test_crossed_weights_start_silent_and_refuse_nonsense():
         CrossedWeights(schema.fields, [("gender", "decade")])
     with pytest.raises(ValueError, match="100,000,000 weights"):
         CrossedWeights((Field("a", 10_000), Field("b", 10_000)), [("a", "b")])
+
+
+def test_starting_values_have_the_spread_that_is_asked_for():
+    torch.manual_seed(0)
+    for make in (
+        lambda **how: id_embedding(2002, 10, **how).weight[2:],
+        lambda **how: FeatureEmbedding([Field("a", 2002)], 10, **how).table.weight[2:],
+    ):
+        for how, std in (({}, 0.05), ({"std": 0.3}, 0.3), ({"std": 0}, 0.0)):
+            weight = make(**how)
+            assert weight.std().item() == pytest.approx(std, rel=0.03)
+            assert abs(weight.mean().item()) <= 0.03 * std
+
+
+def test_padding_and_unknown_of_every_field_start_silent_and_nothing_else():
+    table = FeatureEmbedding([Field("a", 4), Field("b", 5)], 3).table.weight
+    assert (table == 0).all(1).tolist() == [True, True, False, False, True, True, False, False, False]

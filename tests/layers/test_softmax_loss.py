@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recbyhand.layers import Conv1d, full_softmax_loss, sample_negatives, sampled_softmax_loss
+from recbyhand.layers import (
+    Conv1d,
+    full_softmax_loss,
+    negative_sampling_loss,
+    sample_negatives,
+    sampled_softmax_loss,
+)
 
 
 def test_conv1d_equals_torch():
@@ -59,3 +65,15 @@ def test_sampled_softmax_approaches_the_full_one_only_with_the_correction(correc
     sampled = sampled_softmax_loss(state, target, items, 50_000, q, correct, g)
     error = (sampled - full_softmax_loss(state, target, items)).abs()
     assert (error < 0.03) == close
+
+
+def test_negative_sampling_is_two_binary_cross_entropies_averaged():
+    torch.manual_seed(0)
+    state, right, wrong = torch.randn(3, 7, 4)  # (7, 4) each
+    loss = 0.0
+    for h, e, other in zip(state, right, wrong, strict=True):
+        loss += F.binary_cross_entropy_with_logits(h @ e, torch.tensor(1.0))
+        loss += F.binary_cross_entropy_with_logits(h @ other, torch.tensor(0.0))
+    torch.testing.assert_close(negative_sampling_loss(state, right, wrong), loss / 7)
+    none = torch.zeros(0, 4)
+    assert negative_sampling_loss(none, none, none) == 0

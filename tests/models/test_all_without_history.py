@@ -122,6 +122,7 @@ def test_reading_does_not_change_the_weights(model):
 def test_a_schema_without_features():
     bare = make_schema(user_fields=(), item_fields=())
     for name in WITHOUT_HISTORY:
-        assert getattr(models, name)(bare)(make_batch(bare)).shape == (8,)
+        settings = {"kernel": 2} if name == "FeatureCNN" else {}  # two fields are left
+        assert make((name, settings), bare)(make_batch(bare)).shape == (8,)
     with pytest.raises(ValueError, match="no features"):
         models.FeatureMLP(bare, ids=False)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbyhand.models import MatrixFactorization, als
+from recbyhand.models import MatrixFactorization, als, implicit_als
 from tests.factories import make_batch, make_schema
 
 
@@ -133,3 +133,53 @@ def test_from_factors_answers_with_the_factors(biases):
     if biases:
         expected = expected + f.user_bias[batch.user] + f.item_bias[batch.item]
     assert torch.allclose(model(batch), expected.float(), atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------- implicit
+
+
+def dense_implicit(n, dim, alpha, reg, sweeps, seed):
+    """Hu, Koren and Volinsky as written: a weight for every pair of the dense table n (U, I)."""
+    p, c = (n > 0).double(), 1 + alpha * n.double()
+    V = 0.1 * torch.randn(n.shape[1], dim, generator=torch.Generator().manual_seed(seed)).double()
+    eye = reg * torch.eye(dim, dtype=torch.float64)
+    for _ in range(sweeps):
+        U = torch.stack(
+            [torch.linalg.solve(V.T @ torch.diag(w) @ V + eye, V.T @ (w * y)) for w, y in zip(c, p)]
+        )
+        V = torch.stack(
+            [torch.linalg.solve(U.T @ torch.diag(w) @ U + eye, U.T @ (w * y)) for w, y in zip(c.T, p.T)]
+        )
+    loss = (c * (p - U @ V.T) ** 2).sum() + reg * (U.square().sum() + V.square().sum())
+    return U, V, float(loss)
+
+
+def test_implicit_als_is_the_dense_one():
+    n = torch.poisson(torch.full((12, 9), 0.4), generator=torch.Generator().manual_seed(1)).long()
+    n[3] = 0  # a user without a purchase
+    user, item = n.nonzero().T
+    found = implicit_als(user, item, n[user, item], shape=(12, 9), dim=3, alpha=5, reg=0.5, sweeps=4)
+    U, V, loss = dense_implicit(n, 3, 5, 0.5, 4, 0)
+    assert torch.allclose(found.user, U)
+    assert torch.allclose(found.item, V)
+    assert found.objective[-1] == pytest.approx(loss)
+    assert all(b <= a + 1e-9 for a, b in pairwise(found.objective))
+    assert not found.user[3].any()
+    # Repeated purchases are counts.
+    rows = torch.repeat_interleave(torch.arange(len(user)), n[user, item])
+    again = implicit_als(user[rows], item[rows], shape=(12, 9), dim=3, alpha=5, reg=0.5, sweeps=4)
+    assert torch.allclose(again.user, U)
+
+
+def test_implicit_als_of_a_shop_needs_no_dense_table():
+    """20,000 customers and 30,000 products: the dense table would have 600 million entries."""
+    g = torch.Generator().manual_seed(0)
+    user, item = torch.randint(20_000, (50_000,), generator=g), torch.randint(30_000, (50_000,), generator=g)
+    found = implicit_als(user, item, shape=(20_000, 30_000), dim=8, sweeps=1)
+    assert found.objective[-1] < found.objective[0]
+
+
+def test_implicit_als_refuses_counts_of_nothing():
+    ids = torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="counts must be above 0"):
+        implicit_als(ids, ids, torch.tensor([1, 0]))

@@ -144,3 +144,26 @@ def test_every_model_trains_under_autocast(model):
     loss.backward()
     assert torch.isfinite(loss)
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("evolution", ["augru", "agru", "aigru"])
+def test_the_forms_of_dien_by_hand(evolution):
+    """One loop over time in the paper's letters: u' = a u (AUGRU), u' = a (AGRU), or the input a h of a GRU (AIGRU)."""
+    torch.manual_seed(0)
+    model = models.DIEN(SCHEMA, dim=4, evolution=evolution).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    batch = make_batch(SCHEMA, B=1, lengths=[4])
+    attention = model.attention(batch)[0]  # (L,)
+    states = model.extract(model.item(batch.history))[0][0]  # (L, d)
+    cell, x = model.evolve.cell, torch.zeros(4)
+    for h, a in zip(states[:4], attention[:4], strict=True):
+        wu, wr, wn = cell.ih(a * h if evolution == "aigru" else h).chunk(3)
+        uu, ur, un = cell.hh(x).chunk(3)
+        u, r = torch.sigmoid(wu + uu), torch.sigmoid(wr + ur)
+        u = {"augru": a * u, "agru": a, "aigru": u}[evolution]
+        x = (1 - u) * x + u * torch.tanh(wn + r * un)
+    t = model.item(batch.item)[0]
+    expected = model.mlp(torch.cat([x, t, x * t])[None])[0, 0]
+    torch.testing.assert_close(model(batch)[0], expected)

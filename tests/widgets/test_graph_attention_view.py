@@ -10,6 +10,7 @@ import torch
 import traitlets
 from torch import nn
 
+import recbyhand as rbh
 from recbyhand.layers import masked_softmax
 from recbyhand.layers.graph import (
     DotGraphAttention,
@@ -20,7 +21,6 @@ from recbyhand.layers.graph import (
     with_self_loops,
 )
 from recbyhand.widgets import GraphAttentionView
-from tests.factories import make_schema
 
 from .harness import numbers
 
@@ -298,48 +298,27 @@ def test_two_layers_on_a_graph(concat, residual, loops):
     assert small.score() == pytest.approx(score(used, used), abs=1e-5)
 
 
-class Recommender(nn.Module):
-    """What `of` asks of a model, as GraphAttentionRecommender has it."""
-
-    def __init__(self, schema, layers: int):
-        super().__init__()
-        self.schema, self.biases = schema, True
-        self.nodes = nn.Embedding(schema.n_users + schema.n_items, 6)
-        self.layers = nn.ModuleList(
-            DotGraphAttention(6, 3, heads=2, self_loops=False, bias=False) for _ in range(layers)
-        )
-        users = torch.arange(2, schema.n_users).repeat_interleave(3)
-        films = schema.n_users + 2 + torch.arange(len(users)) % (schema.n_items - 2)
-        self.edges = torch.stack([torch.cat([films, users]), torch.cat([users, films])])
-
-    def start(self):
-        return self.nodes.weight
-
-    def propagate(self, edges):
-        h = self.start()
-        for layer in self.layers:
-            h = h + layer(h, edges)
-        return h
-
-    def _bias(self, user, item):
-        return 0.1 * user + 0.01 * item
-
-
 @pytest.mark.parametrize("layers", [1, 2])
-def test_from_a_recommender(layers):
+@pytest.mark.parametrize("attention", ["dot", "gat", "gatv2"])
+def test_from_a_recommender(layers, attention):
     torch.manual_seed(5)
-    schema = make_schema()
-    model = Recommender(schema, layers).train()
+    task = rbh.data.ctr(rbh.data.planted("interests", users=40))
+    schema, graph = task.schema, rbh.data.graph(task)
+    model = rbh.models.GraphAttentionRecommender(schema, graph, layers=layers, attention=attention, dim=8)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    model.train()
     user, item = schema.user_ids[1], schema.item_ids[2]
     widget = GraphAttentionView.of(model, user, item)
     assert model.training
-    h = model.propagate(model.edges)
-    logit = h[3] @ h[schema.n_users + 4] + 0.34
-    assert widget.score() == pytest.approx(float(logit), abs=1e-5)
+    batch = task.test[:1]
+    batch.user, batch.item = torch.tensor([3]), torch.tensor([4])
+    assert widget.score() == pytest.approx(model.eval()(batch).item(), abs=1e-4)
+    items, weights = model.neighbours(3, layer=layers - 1)
+    assert widget.neighbours[:9] == [schema.title(i) for i in items[:9]]
+    np.testing.assert_allclose(widget.weights()[0][:9], weights[:9].detach(), atol=1e-5)
     assert widget.centre == f"user {user}"
-    assert len(widget.neighbours) == 3
     assert bool(widget.inner_of) == (layers == 2)
-    assert set(widget.neighbours) <= set(schema.titles)
     with pytest.raises(KeyError):
         GraphAttentionView.of(model, "nobody", item)
 

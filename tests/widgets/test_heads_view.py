@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 import traitlets
 from torch import nn
 
-from recbyhand.layers import masked_softmax
+import recbyhand as rbh
+from recbyhand.layers import MultiHeadAttention, masked_softmax
 from recbyhand.widgets import HeadsView
 from tests.factories import make_batch, make_schema
 
@@ -234,6 +236,28 @@ def test_from_a_model(target):
     single = Toy(schema, target)
     single.attention = lambda batch: model.attention(batch)[0]  # a tensor for one layer
     assert HeadsView.of(single, batch, row=row).scores.size == 0  # two modules for one layer: no score
+
+
+@pytest.mark.parametrize("kind", ["BST", "SASRec"])
+def test_models_of_the_package(kind):
+    torch.manual_seed(2)
+    schema = make_schema()
+    model, batch = getattr(rbh.models, kind)(schema, heads=2, layers=2), make_batch(schema, 5)
+    row = int(batch.history_mask.sum(1).argmax())
+    for layer in (0, 1):
+        widget = HeadsView.of(model, batch, row=row, layer=layer)
+        assert widget.score() == pytest.approx(model.eval()(batch)[row].item(), abs=1e-6)
+        assert len(widget.rows) == schema.history + (kind == "BST")
+        for head in range(2):
+            other = copy.deepcopy(model)
+            out = [m.out for m in other.modules() if isinstance(m, MultiHeadAttention)][layer]
+            width = out.in_features // 2
+            out.weight.data[:, head * width : (head + 1) * width] = 0
+            assert widget.score([1 - head]) == pytest.approx(other(batch)[row].item(), abs=1e-6)
+        upper = np.triu_indices(len(widget.rows), 1)
+        assert widget.allowed()[upper].any() == (kind == "BST")  # SASRec looks back only
+    with pytest.raises(ValueError, match="pass weights and titles"):
+        HeadsView.of(rbh.models.Transformer4Rec(schema), batch)
 
 
 def test_models_that_cannot_be_shown():

@@ -160,6 +160,10 @@ def feat_3(answer):
     def known_only(table, row):
         return _real_mean(table, [i if i > 1 else 0 for i in row])
 
+    def leading_or_none(table, row):
+        n = sum(i > 0 for i in row)
+        return sum(table[i] for i in row[:n]) / n if n else torch.zeros(table.shape[1])
+
     def leading(table, row):
         n = max(sum(i > 0 for i in row), 1)
         return sum(table[i] for i in row[:n]) / n
@@ -174,6 +178,10 @@ def feat_3(answer):
         ),
         (lambda table, row: table[row[0]], "You look at the first column of each field only."),
         (known_only, "Id 1, unknown, is a value and has a vector. Only id 0 is padding."),
+        (
+            leading_or_none,
+            "You count the real values, then take that many from the left. Padding may stand anywhere.",
+        ),
         (
             leading,
             "You count the real values, then take that many from the left. Padding may stand anywhere.",
@@ -225,6 +233,10 @@ def feat_4(answer):
                 blind - h(0.9) - h(0.3),
                 "The log loss is a mean over all rows: half of them are Ann's, half Cho's.",
             ),
+            (
+                2 * (blind - ids),
+                "That is a sum over two people. The log loss is a mean over all rows, half of them Ann's.",
+            ),
             (0.09, "That is the difference in mean squared error. The log loss is asked for."),
             (
                 -0.6 * math.log(0.6) + (0.9 * math.log(0.9) + 0.3 * math.log(0.3)) / 2,
@@ -232,7 +244,7 @@ def feat_4(answer):
             ),
         ],
     )
-    close(answer, blind - ids)
+    close(answer, blind - ids, atol=6e-4)  # three digits will do
 
 
 def _columns(generator):

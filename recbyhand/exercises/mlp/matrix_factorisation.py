@@ -37,7 +37,11 @@ def mf_1(answer):
             ((1 / 11, -9 / 11), "You solved with VVᵀ, films by films. VᵀV is dimensions by dimensions."),
         ],
     )
-    close(answer, (7 / 11, -6 / 11), hint="Not yet. VᵀV is [[2, -2], [-2, 4]] before λI is added to it.")
+    close(
+        answer,
+        (7 / 11, -6 / 11),
+        hint="Not yet. Print both sides: VᵀV + λI is [[3, -2], [-2, 5]], and Vᵀr is (3, -4).",
+    )
 
 
 def _factors(g: torch.Generator, d: int = 3) -> SimpleNamespace:
@@ -83,6 +87,10 @@ def mf_2(answer):
                 "Your answer has d numbers: sum the products, a dot product is one number.",
             ),
             (
+                lambda f, u, i: f.mean + f.user_bias[i] + f.item_bias[u] + dot(f, u, i),
+                "The two biases are exchanged: f.user_bias belongs to u, f.item_bias to i.",
+            ),
+            (
                 lambda f, u, i: f.mean + f.user_bias[i] + f.item_bias[u] + f.user[i] @ f.item[u],
                 "Users and films are exchanged: f.user belongs to u, f.item to i.",
             ),
@@ -113,6 +121,7 @@ def _table(g: torch.Generator) -> tuple:
     seen[:4, :2] = True
     seen[0] = torch.tensor([True] * 6)
     seen[4] = False
+    R[0, 1] = 0  # a rating of 0 is a rating
     lam = float(torch.rand((), generator=g) + 0.5)
     return torch.where(seen, R, 0.0), seen, torch.randn(6, 3, generator=g), lam
 
@@ -191,6 +200,10 @@ def mf_3(answer):
                 lambda R, seen, V, lam: _half_step(lambda n, lam: lam * seen.sum())(R, seen, V, lam),
                 "That is λ times the number of all ratings in the table, not of those of one user.",
             ),
+            (
+                lambda R, seen, V, lam: _half_step(lambda n, lam: lam * n)(R, R != 0, V, lam),
+                "You take a rating of 0 for an empty cell. `seen` says which cells are filled.",
+            ),
             (_every_entry, "λ nᵤ was added to every number of VᵤᵀVᵤ. Multiply it by the identity first."),
             (
                 _all_cells,
@@ -268,6 +281,13 @@ def mf_4(answer):
                     v - 2 * lr * ((r - u @ v) * u + lam * v),
                 ),
                 "The error pushes the wrong way: the derivative of r - u·v with respect to u is -v.",
+            ),
+            (
+                lambda u, v, r, lr, lam: (
+                    u + 2 * (lr * (r - u @ v) * v - lam * u),
+                    v + 2 * (lr * (r - u @ v) * u - lam * v),
+                ),
+                "The charge misses the step size: lr multiplies the whole gradient, the part of λ as well.",
             ),
             (_sgd(swap=True), "The derivative of u·v with respect to u is v, not u."),
             (

@@ -28,7 +28,8 @@ def data_1(answer):
             (3.5 / 5, "You divided by the five films. Of pairs there are 3 × 2."),
             (
                 3 / 5,
-                "That is the share of films on their side of one half. AUC counts pairs, without a threshold.",
+                "If you left the pair of equal scores out: it is a pair, won by half. If you counted films on their "
+                "side of one half: AUC counts pairs, without a threshold.",
             ),
             (350 / 6, "That is per cent. Give the share itself, between 0 and 1."),
             (
@@ -38,7 +39,7 @@ def data_1(answer):
             (3.5 / 10, "Pairs of two liked or of two other films do not count: 3 × 2 pairs remain."),
         ],
     )
-    close(answer, 3.5 / 6)
+    close(answer, 3.5 / 6, atol=6e-4)  # three digits will do
 
 
 def _last_tenth(time):
@@ -63,6 +64,12 @@ def _last_rows(time):
     return mask
 
 
+def _rows_from_the_end(time):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[-round(len(time) / 10) :] = True
+    return mask
+
+
 def _by_range(time):
     return time > time.min() + 0.9 * (time.max() - time.min())
 
@@ -84,16 +91,18 @@ def data_2(answer):
     function(
         as_mask,
         # No number that ends in 5: at 2.5 rows "nearest" is a matter of taste.
-        [_times(n, torch.Generator().manual_seed(n)) for n in (17, 24, 32, 48, 59)],
+        # Four rows and three: no test row at all.
+        [_times(n, torch.Generator().manual_seed(n)) for n in (17, 24, 32, 48, 59, 4, 3)],
         _last_tenth,
         wrong=[
             (lambda t: ~_last_tenth(t), "Your mask is True for training rows; test rows are asked for."),
             (lambda t: _last_tenth(-t), "Those are the oldest rows; the test is the newest."),
             (_last_rows, "You took the rows at the end of the table, but the times are not sorted."),
+            (_rows_from_the_end, "You took the rows at the end of the table, but the times are not sorted."),
             (
                 lambda t: t.argsort() >= len(t) - round(len(t) / 10),
                 "`argsort` gives row numbers in order of time, not the place of each row in that order. Use it as an "
-                "index: `mask[time.argsort()[-n:]] = True`.",
+                "index: `mask[time.argsort(descending=True)[:n]] = True`.",
             ),
             (
                 lambda t: _newest(t, len(t) // 10),
@@ -102,6 +111,14 @@ def data_2(answer):
             (
                 lambda t: torch.zeros(len(t), dtype=torch.bool),
                 "Your mask is True nowhere. `mask[index][:n] = True` changes a copy; write `mask[index[:n]] = True`.",
+            ),
+            (
+                lambda t: _newest(t, round(len(t) / 10) or len(t)),
+                "With 4 rows the nearest whole number is 0, and `[-0:]` takes them all: start from `len(time) - n`.",
+            ),
+            (
+                lambda t: _newest(t, max(1, round(len(t) / 10))),
+                "With 4 rows a tenth is nearest to 0 rows: none is for the test. You take at least one.",
             ),
             (_by_range, "That is the last tenth of the time span. The last tenth of the rows is asked for."),
             (
@@ -187,49 +204,25 @@ def data_3(answer):
 
 
 @exercise(
-    "data-4",
-    "Take a pair (i, j) of examples. There are four kinds: each of the two has p = 0.2 or p = 0.6, equally often.",
-    "Each kind weighs p_i (1 - p_j): 0.6 × 0.8 for the right order, 0.6 × 0.4 and 0.2 × 0.8 for ties, 0.2 × 0.4 for "
-    "the wrong order. A tie counts one half; divide by the sum of all four.",
-    todo="Replace the `...` by the best possible AUC, a number.",
-    solved="17/24: of 24 parts of weight 12 are in the right order, 10 are ties, and 2 are wrong whatever one knows.",
+    "data-6",
+    "What is the logit of p = 0.5? Add ln 0.2.",
+    "In odds: 1 to 1 in the drawn table. The true table has five times as many negatives.",
+    todo="Replace the `...` by a probability.",
+    solved="Odds of 1 to 5, so 1/6.",
 )
-def data_4(answer):
+def data_6(answer):
     one_of_wrong(
         answer,
         [
-            (
-                0.5,
-                "Ties count one half: two examples of the same half cannot be told apart, but they are pairs. "
-                "(Or did you mean that the truth knows nothing? It does.)",
-            ),
-            (1.0, "Even the truth loses pairs: some examples with p = 0.2 are liked, some with 0.6 are not."),
-            (11 / 12, "Ties count one half each, not one."),
-            (0.68, "That is the numerator. Divide by the weight of all pairs, 0.96."),
-            (
-                0.17,
-                "That is the numerator per kind of pair. Divide by the mean weight of all four kinds, 0.24.",
-            ),
-            (
-                12 / 14,
-                "You left the ties out of the numerator and the denominator. They are pairs, and count half.",
-            ),
-            (
-                0.75,
-                "That is the share of liked examples which have p = 0.6. AUC counts pairs of two examples.",
-            ),
-            (
-                0.48,
-                "That is the weight of the pairs in the right order. Add half of the ties, divide by all.",
-            ),
-            (0.6, "No pair is won with probability p: a pair needs one that is liked and one that is not."),
-            (
-                0.4,
-                "That is the share of likes. AUC asks of pairs, one liked and one not, which scores higher.",
-            ),
+            (0.1, "You multiplied the probability by 0.2. What shrinks by 0.2 are the odds, p / (1 - p)."),
+            (0.2, "Odds of 1 to 5 are not 1 in 5: the click itself counts among all impressions."),
+            (5 / 6, "The other way round: negatives were left out, so the true probability is lower."),
+            (math.log(0.2), "That is the true logit. Its sigmoid is the probability."),
+            (0.25, "Are 1 click and 4 others all? One in FIVE was kept: 1 click stands for 5 others."),
+            (0.5, "That is what the model says of the table it was trained on. Add ln 0.2 to its logit."),
         ],
     )
-    close(answer, 17 / 24)
+    close(answer, 1 / 6, atol=6e-4)
 
 
 @exercise(
@@ -288,22 +281,10 @@ quiz(
             ("neither", False, "Pairs across people count in AUC, and there the scores differ."),
         ),
         question(
-            "Why are users, not rows, the units of the error bars in this book?",
-            (
-                "because rows of one person are not independent",
-                True,
-                "Yes. One generous person adds forty rows that agree with each other.",
-            ),
-            (
-                "because there are fewer users, so it is faster",
-                False,
-                "It is not about speed: with rows the bars are too short.",
-            ),
-            (
-                "because AUC is computed per user",
-                False,
-                "GAUC is; AUC is not. The units are those that were sampled: people.",
-            ),
+            "A model is trained on all clicks and a tenth of the other impressions. What is wrong with its answers?",
+            ("the order of the films", False, "All logits are too high by the same ln 10: the order stays."),
+            ("the probabilities", True, "Yes. Add ln 0.1 to every logit, and they are right again."),
+            ("nothing", False, "Ask it for the share of clicks: it says far too many."),
         ),
     ],
 )

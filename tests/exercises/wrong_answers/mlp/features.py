@@ -44,6 +44,12 @@ def leading(table, i):
     return torch.stack(rows)
 
 
+def real_from_the_left(table, i):
+    n = (i > 0).sum(1, keepdim=True)
+    left = (torch.arange(i.shape[1]) < n).float()[..., None]
+    return (table[i] * left).sum(1) / n.clamp(min=1)
+
+
 WRONG = [
     ("feat-1", "from 0", lambda age, edges: 1 if age is None else bucket(age, edges), "padding and unknown"),
     (
@@ -152,4 +158,6 @@ WRONG = [
     ("feat-5", "one share", lambda a, b: unseen(a, b).mean(), "One number for all columns"),
     ("feat-5", "of the real ids", lambda a, b: unseen(a, b).sum(0) / (b >= 2).sum(0), "with a real id"),
     ("feat-5", "beyond the largest", lambda a, b: (b > a.max(0).values).float().mean(0), "may be gaps"),
+    ("feat-3", "a mask from the left", stacked(real_from_the_left), "take that many from the left"),
+    ("feat-4", "sum over people", 2 * entropy(0.6) - entropy(0.9) - entropy(0.3), "sum over two people"),
 ]

@@ -79,6 +79,11 @@ def own_error_per_number(u, v, r, lr, lam):
     return u + 2 * lr * (e * v - lam * u), v + 2 * lr * (e * u - lam * v)
 
 
+def charge_without_rate(u, v, r, lr, lam):
+    e = r - u @ v
+    return u + 2 * lr * e * v - 2 * lam * u, v + 2 * lr * e * u - 2 * lam * v
+
+
 WRONG = [
     ("mf-1", "no ridge", solve(V.T @ V, V.T @ R), "plain least squares"),
     ("mf-1", "not solved", V.T @ R, "right-hand side"),
@@ -177,4 +182,17 @@ WRONG = [
         "These are the gradients",
     ),
     ("mf-4", "an error per number", own_error_per_number, "Your error has d numbers"),
+    (
+        "mf-2",
+        "biases exchanged",
+        lambda f, u, i: f.mean + f.user_bias[i] + f.item_bias[u] + f.user[u] @ f.item[i],
+        "two biases are exchanged",
+    ),
+    (
+        "mf-3",
+        "0 is empty",
+        lambda R, seen, V, lam: row_by_row(lambda n, lam: lam * n)(R, R != 0, V, lam),
+        "rating of 0 for an empty cell",
+    ),
+    ("mf-4", "charge without rate", charge_without_rate, "misses the step size"),
 ]

@@ -56,6 +56,18 @@ def places_discounted(hits, n, best):
     return float((hits * discount).sum() / discount[:best].sum()) if n else 0.0
 
 
+def minus_nought(time):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[time.argsort()[-round(len(time) / 10) :]] = True
+    return mask
+
+
+def one_at_least(time):
+    mask = torch.zeros(len(time), dtype=torch.bool)
+    mask[time.argsort(descending=True)[: max(1, round(len(time) / 10))]] = True
+    return mask
+
+
 def ceiling_of_a_tenth(time):
     return time >= time.sort().values[-math.ceil(len(time) / 10)]
 
@@ -83,9 +95,6 @@ WRONG = [
         lambda hits, n: float(hits.sum()) / min(n, len(hits)) if n else 0.0,
         "without a discount",
     ),
-    ("data-4", "ties forgotten", 0.5, "Ties count one half: two"),
-    ("data-4", "perfect", 1, "Even the truth"),
-    ("data-4", "ties as wins", 11 / 12, "not one"),
     ("data-5", "all but c", {"a", "b", "d"}, "Training rows all lie"),
     ("data-5", "labels only", set("d"), "One that leaks is missing"),
     ("data-5", "b and d", ["b", "d"], "validation is the past"),
@@ -96,16 +105,19 @@ WRONG = [
     ("data-2", "rounded down", rounded_down, "You round down"),
     ("data-3", "places from 0", from_nought, "Count from 1"),
     ("data-3", "1 over place", by_place, "discount is 1/j"),
-    ("data-4", "numerator", 0.68, "That is the numerator. Divide"),
-    ("data-4", "no ties at all", 6 / 7, "You left the ties out"),
     ("data-5", "other people's rows", {"c"}, "rows of other people are fine"),
     ("data-5", "b and c", "bc", "strictly before each example"),
     ("data-2", "quantile", lambda time: time > time.float().quantile(0.9), "You round up"),
-    ("data-4", "one kind of pair", 0.48, "Add half of the ties"),
     ("data-1", "accuracy", 0.6, "side of one half"),
     ("data-1", "per cent", 58.3333, "per cent"),
     ("data-2", "rounded up", ceiling_of_a_tenth, "You round up"),
     ("data-3", "all places", lambda hits, n: places_discounted(hits, n, len(hits)), "at all k places"),
     ("data-3", "precision", lambda hits, n: float(hits.mean()) if n else 0.0, "share of hits. It minds"),
-    ("data-4", "mean click", 0.4, "That is the share of likes. AUC"),
+    ("data-2", "minus nought", minus_nought, "`[-0:]` takes them all"),
+    ("data-2", "one at least", one_at_least, "You take at least one"),
+    ("data-6", "probability times r", 0.1, "What shrinks by 0.2 are the odds"),
+    ("data-6", "inverted", 5 / 6, "negatives were left out"),
+    ("data-6", "logit", math.log(0.2), "That is the true logit"),
+    ("data-6", "as trained", 0.5, "Add ln 0.2"),
+    ("data-6", "four others", 0.25, "One in FIVE"),
 ]

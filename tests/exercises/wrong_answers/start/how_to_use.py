@@ -27,7 +27,7 @@ WRONG = [
     ("start-4", "not multiplied", lambda t, i: ones(i, len(t)).to(t.dtype), "multiply it by the table"),
     ("start-5", "swapped", lambda s, x: bool((s(x)[0] - s(x[:1])[0]).abs() < 1e-6), "swapped"),
     ("start-5", "never", lambda s, x: False, "subtracts the batch mean"),
-    ("start-5", "coarse", lambda s, x: bool((s(x)[0] - s(x[:1])[0]).abs() > 1e-2), "small dependence"),
+    ("start-5", "coarse", lambda s, x: bool((s(x)[0] - s(x[:1])[0]).abs() > 1e-2), "A dependence of 1e-4"),
     ("start-1", "shape of the first film", torch.Size([8, 1, 16]), "shape of `vectors[:, :1]`"),
     ("start-1", "matrix product", (8, 20, 20), "No matrix product"),
     ("start-2", "keepdim", lambda v, m: (v * m[..., None]).sum(1, keepdim=True), "without `keepdim`"),
@@ -84,5 +84,29 @@ WRONG = [
         "relative",
         lambda s, x: bool((1 - s(x[:1])[0] / s(x)[0]).abs() > 1e-6),
         "large score hides",
+    ),
+    (
+        "start-2",
+        "a little added",
+        lambda v, m: (v * m[..., None]).sum(1) / (m.sum(1, keepdim=True) + 1e-2),
+        "added to the divisor",
+    ),
+    (
+        "start-4",
+        "rows one by one",
+        lambda t, i: torch.stack([list(t)[k] for k in i.tolist()]),
+        "picks rows by index",
+    ),
+    (
+        "start-4",
+        "as lists",
+        lambda t, i: torch.tensor([t.tolist()[k] for k in i.tolist()]),
+        "picks rows by index",
+    ),
+    (
+        "start-5",
+        "first two",
+        lambda s, x: bool((s(x)[0] - s(x[:2])[0]).abs() > 1e-6),
+        "leave out all other rows",
     ),
 ]
