@@ -3,6 +3,7 @@
 # make serve       read it at http://127.0.0.1:8000
 # make lab         work through it in JupyterLab
 # make lesson L=01_mlp/features      one lesson only, in _build/draft (for authors)
+# make new-lesson L=05_transformer/bst  a lesson to start from, in its place (see CONTRIBUTING.md)
 # make classroom   notebooks to hand out, without solutions, in _build/classroom
 # make bench       measure again what benchmarks/results/ holds (long)
 # make test-repeat build twice from nothing; the pages must be the same but for timings (long)
@@ -15,7 +16,7 @@ PY := $(BIN)/python
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book test serve lab lesson classroom bench test-repeat test-launch clean
+.PHONY: book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
 
 book: .venv/ready
 	@$(PY) book/build.py
@@ -32,6 +33,9 @@ lab: .venv/ready
 
 lesson: .venv/ready
 	@$(PY) book/build.py --only $(L) --out _build/draft
+
+new-lesson: .venv/ready
+	@$(PY) book/_ext/new_lesson.py $(L)
 
 classroom: .venv/ready
 	$(PY) -m recbyhand.exercises.classroom export _build/classroom
