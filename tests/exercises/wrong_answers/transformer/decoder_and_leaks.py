@@ -12,7 +12,9 @@ def attend(q_from, k_from, v_from, W_q, W_k, W_v, scale=2.0):
 
 def gradient(f, outputs):
     x = torch.randn(1, 6, 8, requires_grad=True)
-    return torch.stack([torch.autograd.grad(part, x)[0][0].norm(dim=1) for part in outputs(f(x)[0])])
+    return torch.stack(
+        [torch.autograd.grad(part, x, retain_graph=True)[0][0].norm(dim=1) for part in outputs(f(x)[0])]
+    )
 
 
 def of_the_sum(f):
@@ -20,15 +22,15 @@ def of_the_sum(f):
 
 
 def first_only(f):
-    return bool((gradient(f, lambda out: [out[0].square().sum()])[0, 1:] > 1e-5).any())
+    return bool((gradient(f, lambda out: [out[0].pow(3).sum()])[0, 1:] > 1e-5).any())
 
 
 def with_diagonal(f):
-    return bool((gradient(f, lambda out: [row.square().sum() for row in out]).triu() > 1e-5).any())
+    return bool((gradient(f, lambda out: [row.pow(3).sum() for row in out]).triu() > 1e-5).any())
 
 
 def below(f):
-    return bool((gradient(f, lambda out: [row.square().sum() for row in out]).tril(-1) > 1e-5).any())
+    return bool((gradient(f, lambda out: [row.pow(3).sum() for row in out]).tril(-1) > 1e-5).any())
 
 
 def past(real):
