@@ -214,11 +214,16 @@ def leak_5(answer):
     later = [(lambda x, k=k: _peek(x, k)) for k in range(5)]
     cases = [
         (
+            lambda x: 2 * x,
+            False,
+            "Doubling each event looks at nothing else, and you say it does: the diagonal is allowed.",
+        ),
+        (
             lambda x: encoder(x, causal_mask(x.shape[1])),
             False,
-            "An encoder with a causal mask does not look ahead, and you say it does. The diagonal is allowed.",
+            "An encoder with a causal mask does not look ahead, and you say it does. The past, s < t, is allowed.",
         ),
-        (lambda x: gru(x)[0], False, "A GRU reads from left to right, and you say that it looks ahead."),
+        (lambda x: gru(x)[0], False, "A GRU reads from left to right."),
         (
             lambda x: x.cumsum(1),
             False,

@@ -67,9 +67,9 @@ WRONG = [
     ("leak-4", "self", lambda x, m, *W: attend(x, x, x, *W), "memory is unused"),
     ("leak-4", "values of x", lambda x, m, *W: attend(x, m, x, *W), "values are x's"),
     ("leak-4", "no scale", lambda x, m, *W: attend(x, m, m, *W, scale=1.0), "root of d"),
-    ("leak-5", "sum", of_the_sum, "sum is constant"),
+    ("leak-5", "sum", of_the_sum, "take every element"),
     ("leak-5", "first output only", first_only, "Just one place"),
-    ("leak-5", "diagonal", with_diagonal, "The diagonal is allowed"),
-    ("leak-5", "below the diagonal", below, "does not look ahead"),
+    ("leak-5", "diagonal", with_diagonal, "the diagonal is allowed"),
+    ("leak-5", "below the diagonal", below, "The past, s < t"),
     ("leak-5", "says a number", lambda f: 1.0, "True or False"),
 ]
