@@ -232,7 +232,7 @@ _LAYERS = [
     (
         lambda h, A: _weights(h, A) @ h,
         True,
-        "A masked softmax hears only neighbours, and you say it does not. The node itself and its own hearers may change.",
+        "A masked softmax hears only neighbours, and you say it does not: those who hear j may change.",
     ),
     (
         lambda h, A: (h @ h.T).softmax(1) @ h,
@@ -242,7 +242,7 @@ _LAYERS = [
     (
         lambda h, A: ((h @ h.T).softmax(1) * A) @ h,
         False,
-        "Masked after the softmax: non-neighbours still change the weights. Look at all nodes, not just at zeros in a matrix.",
+        "Masked after the softmax: non-neighbours still change the weights, and you say they do not.",
     ),
     (
         lambda h, A: A.T.float() @ h,
