@@ -14,11 +14,9 @@ from recbyhand.arguments import number, whole
 from recbyhand.inspect import gradient_reach
 from recbyhand.models import FM, Recommender
 from tests.factories import make_batch, make_schema
+from tests.models.cases import LEARNING, make
 
 SCHEMA = make_schema()
-GRAPH = rbh.data.Graph(
-    torch.tensor([2, 3]), torch.tensor([4, 5]), torch.tensor([0, 1]), SCHEMA.n_users, SCHEMA.n_items
-)
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), np.uint8(3)])
@@ -42,18 +40,10 @@ def test_what_is_no_number_from_0_to_1(value):
         number("reg", 0, above=0)
 
 
-def make(name: str, **settings):
-    if name in ("GraphAttentionRecommender", "LightGCN"):  # built from a graph, too
-        settings = {"graph": GRAPH} | settings
-    return getattr(models, name)(SCHEMA, **settings)
-
-
-NAMED = [name for name in models.__all__ if name not in ("Factors", "Popularity", "UserItemMean", "als")]
-NAMED.remove("Recommender")
 NUMBERS = {"int": (2.5, -1, "8", None, True, 4.0), "float": ("a", None, math.nan), "bool": ("no", 2, None)}
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_setting_of_every_model_is_checked_by_its_name(name):
     """This test reads the kinds of settings off the signature; the models check, and read nothing."""
     parameters = list(inspect.signature(getattr(models, name).__init__).parameters.values())[2:]
@@ -65,16 +55,16 @@ def test_every_setting_of_every_model_is_checked_by_its_name(name):
             kind, several if kind.endswith(("Sequence[int]", "tuple[int, ...]")) else ()
         ):
             with pytest.raises(ValueError, match=rf"^{parameter.name}(\[0\])?=.*: give "):
-                make(name, **{parameter.name: wrong})
+                make(name, SCHEMA, **{parameter.name: wrong})
         own = ("Graph", "Integral")  # checked by the models themselves (layers=0 is legal there)
         assert (
             kind in (*NUMBERS, *own, "str", "int | None", "Sequence[Sequence[str]] | None") or "[int" in kind
         ), kind
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_model_takes_dim_and_numbers_of_numpy(name):
-    model = make(name, dim=np.int64(4))
+    model = make(name, SCHEMA, dim=np.int64(4))
     assert model(make_batch(SCHEMA)).shape == (8,)
     assert type(model.settings["dim"]) is int or name == "Poly2"
 
@@ -160,7 +150,7 @@ CASES = [
     (planted, "users", (2.5, 1, 0, -1, "a", True)),
     (planted, "seed", SEEDS),
     (planted, "strength", ("a", math.nan, math.inf, 51, -51, True)),
-    (ctr, "history", (*WHOLE, math.nan, math.inf)),
+    (ctr, "history", (2.5, 0, -1, "a", True, math.nan, math.inf)),
     (ctr, "valid", ("a", math.nan, -0.1, True)),
     (ctr, "test", ("a", math.inf, -0.1, True)),
     (ctr, "seed", SEEDS),

@@ -78,4 +78,5 @@ def test_a_lesson_uses_the_settings_that_won(lesson):
         for of, models in (settings if data is None else {data: settings}).items():
             for name, setting in models.items():
                 recorded = won.loc[of, OTHER_NAMES.get(name, name)]
+                setting = tuple(setting.values()) if isinstance(setting, dict) else setting  # lr, weight_decay
                 assert tuple(recorded) == setting, f"{name} on {of}: the search chose {tuple(recorded)}"

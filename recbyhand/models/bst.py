@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, number, size, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import (
     MLP,
@@ -38,11 +39,12 @@ class BST(Recommender):
     ):
         # fmt: on
         super().__init__()
+        heads, layers, dropout = size("heads", heads), size("layers", layers), number("dropout", dropout, 0, 1)
         if positions not in POSITIONS:
             raise ValueError(f"positions is one of {', '.join(POSITIONS)}; got {positions!r}")
         self.positions = positions
         self.item = ItemVectors(schema, dim, features=features)
-        self.user = UserVectors(schema, dim, ids=users, features=features)
+        self.user = UserVectors(schema, dim, ids=flag("users", users), features=features)
         self.place = TimeGapPositions(dim) if positions == "time" else LearnedPositions(dim, schema.history + 1)
         if positions == "sinusoidal":
             fixed = PositionalEncoding(dim, schema.history + 1).table  # (L + 1, dim)
@@ -53,7 +55,7 @@ class BST(Recommender):
         self.encoder = TransformerEncoder(
             dim, heads, layers, norm=norm, dropout=dropout, activation="leaky_relu"
         )
-        self.mlp = MLP([dim + self.user.width, *hidden, 1], dropout=dropout)
+        self.mlp = MLP([dim + self.user.width, *sizes("hidden", hidden), 1], dropout=dropout)
 
     def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The sequence that is encoded, target last: (B, L + 1, dim), and its mask (B, L + 1)."""

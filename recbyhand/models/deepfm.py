@@ -55,4 +55,4 @@ class DeepFM(Recommender):
         f, deep = self.interaction(v), self.mlp(v.flatten(1))  # (B, d), (B, 1) or (B, d)
         if self.merge is None:
             return linear + f.sum(1) + deep[:, 0]  # (B,)
-        return linear + self.merge(torch.cat([f, deep], dim=1))[:, 0]  # (B,)
+        return linear + self.merge(torch.cat([f.to(deep.dtype), deep], dim=1))[:, 0]  # (B,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, number, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.data.graph import Graph
 from recbyhand.layers import DotGraphAttention, FeatureEmbedding, GATLayer, GATv2Layer
@@ -60,6 +61,12 @@ class GraphAttentionRecommender(GraphModel):
         super().__init__(schema, graph, dim, biases, loss, negatives, own_edges)
         if attention not in ATTENTIONS:
             raise ValueError(f"attention={attention!r}: choose one of {', '.join(map(repr, ATTENTIONS))}")
+        heads, layers, dropout = (
+            size("heads", heads),
+            size("layers", layers),
+            number("dropout", dropout, 0, 1),
+        )
+        users, features = flag("users", users), flag("features", features)
         if dim % heads:
             raise ValueError(f"dim={dim} is shared by heads={heads}: one must divide the other")
         how = {"heads": heads, "dropout": dropout, "self_loops": False, "bias": False}

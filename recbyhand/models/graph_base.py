@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.data.graph import Graph
 from recbyhand.layers import id_embedding, sample_negatives, sampled_softmax_loss
@@ -42,10 +43,10 @@ class GraphModel(Recommender):
             )
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: choose one of {', '.join(map(repr, LOSSES))}")
-        self.kind, self.negatives, self.own_edges = loss, negatives, own
+        self.kind, self.negatives, self.own_edges = loss, size("negatives", negatives), flag("own_edges", own)
         self.n_users, self.n_items = schema.n_users, schema.n_items
         self.user, self.item = (id_embedding(n, dim, std=0.1) for n in (schema.n_users, schema.n_items))
-        self.biases = biases
+        self.biases = flag("biases", biases)
         if biases:
             self.mean = nn.Parameter(torch.zeros(()))
             self.user_bias = id_embedding(schema.n_users, 1, std=0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import torch
 from torch import Tensor
 
-from recbyhand.arguments import whole
+from recbyhand.arguments import size
 from recbyhand.data.batch import Schema
 from recbyhand.data.graph import Graph
 from recbyhand.layers import gcn_neighbours
@@ -30,14 +28,14 @@ class LightGCN(GraphModel):
         graph: Graph,
         *,
         dim: int = 16,
-        layers: Integral = 2,
+        layers: int = 2,
         loss: str = "bpr",
         negatives: int = 100,
         biases: bool = False,
         own_edges: bool = False,
     ):
         super().__init__(schema, graph, dim, biases, loss, negatives, own_edges)
-        self.layers = whole("layers", layers, least=0)
+        self.layers = size("layers", layers, 0)
 
     def propagate(self, edges: Tensor) -> Tensor:
         h = total = torch.cat([self.user.weight, self.item.weight])  # (N, d)

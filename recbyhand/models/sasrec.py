@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recbyhand.arguments import number, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import LearnedPositions, TransformerEncoder, age, causal_mask, id_embedding
 from recbyhand.layers import softmax_loss as losses
@@ -31,9 +32,11 @@ class SASRec(Recommender):
     ):
         # fmt: on
         super().__init__()
+        heads, layers, dropout = size("heads", heads), size("layers", layers), number("dropout", dropout, 0, 1)
         if loss not in LOSSES:
             raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
-        self.kind, self.negatives, self.calibration = loss, negatives, calibration
+        self.kind, self.negatives = loss, size("negatives", negatives)
+        self.calibration = number("calibration", calibration)
         self.item, self.place = id_embedding(schema.n_items, dim), LearnedPositions(dim, schema.history)
         self.drop = nn.Dropout(dropout)
         self.encoder = TransformerEncoder(dim, heads, layers, hidden=dim, norm=norm, dropout=dropout)

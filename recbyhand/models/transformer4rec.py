@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbyhand.arguments import number, size, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, LearnedPositions, TransformerDecoder, TransformerEncoder, age, causal_mask
 from recbyhand.layers.embedding import id_embedding
@@ -31,14 +32,16 @@ class Transformer4Rec(Recommender):
     ):
         # fmt: on
         super().__init__()
+        heads, layers, dropout = size("heads", heads), size("layers", layers), number("dropout", dropout, 0, 1)
+        dim, self.alpha, self.sampled = size("dim", dim), number("alpha", alpha), size("sampled", sampled, 0)
         if auxiliary not in ("item", "label"):
             raise ValueError(f"auxiliary is 'item' or 'label'; got {auxiliary!r}")
-        self.alpha, self.sampled, self.start = alpha, sampled, nn.Parameter(torch.randn(dim) * 0.05)
+        self.start = nn.Parameter(torch.randn(dim) * 0.05)
         self.item, self.place = id_embedding(schema.n_items, dim), LearnedPositions(dim, schema.history + 1)
         self.label = nn.Embedding(2, dim) if auxiliary == "label" else None
         self.encoder = TransformerEncoder(dim, heads, layers, norm=norm, dropout=dropout)
         self.decoder = TransformerDecoder(dim, heads, layers, norm=norm, dropout=dropout)
-        self.mlp = MLP([3 * dim, *hidden, 1], dropout=dropout)
+        self.mlp = MLP([3 * dim, *sizes("hidden", hidden), 1], dropout=dropout)
 
     def states(self, batch: Batch, return_weights: bool = False):
         """s (B, L + 1, d), tokens (B, L), events first, which s are real (B, L + 1); s is (s, A) with weights A."""

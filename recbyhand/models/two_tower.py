@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbyhand.arguments import flag, number, size, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, ItemVectors, MultiHeadAttention, UserVectors
 from recbyhand.models.base import Recommender
@@ -45,17 +46,18 @@ class TwoTower(Recommender):
     ):
         # fmt: on
         super().__init__()
+        heads, out, hidden = size("heads", heads), size("out", out), sizes("hidden", hidden)
+        dropout, shared = number("dropout", dropout, 0, 1), flag("shared", shared)
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: choose one of {', '.join(map(repr, LOSSES))}")
         if pooling not in ("attention", "mean"):
             raise ValueError(f"pooling={pooling!r}: choose 'attention' or 'mean'")
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature}: give a number above 0")
-        self.kind, self.negatives, self.correct = loss, negatives, correct
-        self.normalise, self.temperature, self.n_items = normalise, temperature, schema.n_items
+        self.kind, self.negatives, self.correct = loss, size("negatives", negatives), flag("correct", correct)
+        self.normalise, self.n_items = flag("normalise", normalise), schema.n_items
+        self.temperature = number("temperature", temperature, above=0)
         self.item = ItemVectors(schema, dim, features=features)
         self.past = self.item if shared else ItemVectors(schema, dim, features=features)
-        self.user = UserVectors(schema, dim, ids=users, features=features)
+        self.user = UserVectors(schema, dim, ids=flag("users", users), features=features)
         self.pool, width = None, self.past.width
         if pooling == "attention":
             self.query = nn.Parameter(0.3 * torch.randn(dim))

@@ -1,4 +1,4 @@
-import { change, clamp, floats, fmt, h, isolate, s, softmax, widget } from "./core.js";
+import { change, floats, fmt, h, isolate, s, softmax, widget } from "./core.js";
 import { button, select, toggle } from "./controls.js";
 import { legend } from "./plots.js";
 

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import inspect
 import pickle
 
 import pytest
@@ -11,41 +10,28 @@ import torch
 import recbyhand as rbh
 from recbyhand.models.base import Recommender
 from tests.factories import make_batch, make_schema
-
-MODELS = [
-    name
-    for name in dir(rbh.models)
-    if inspect.isclass(kind := getattr(rbh.models, name)) and issubclass(kind, Recommender)
-    and kind is not Recommender
-]  # fmt: skip
+from tests.models.cases import EVERY, cases, make
 
 
 @pytest.fixture(scope="module")
 def task():
-    return rbh.data.ctr(rbh.data.planted("crosses", users=40), history=5)
+    return rbh.data.ctr(rbh.data.movielens("100k", fallback=True), history=5)
 
 
-def built(name: str, task) -> Recommender:
-    """Any model, as many features in it as it takes, with weights that all speak."""
-    kind = getattr(rbh.models, name)
-    wanted = inspect.signature(kind.__init__).parameters
-    if "task" in wanted:
-        return kind(task)
-    settings = {"dim": 4} if "dim" in wanted else {}
-    settings |= {setting: True for setting in ("features", "users") if setting in wanted}
-    settings |= {"graph": rbh.data.graph(task)} if "graph" in wanted else {}
+def built(case, task) -> Recommender:
+    """The model, with weights that all speak."""
     torch.manual_seed(0)
-    model = kind(task.schema, **settings).eval()
+    model = make(case, task).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_another_item_brings_its_features(task, name):
+@pytest.mark.parametrize("case", cases(EVERY))
+def test_another_item_brings_its_features(task, case):
     """Same rows, another item: as if the batch had been made with it."""
-    model, part = built(name, task), task.test
+    model, part = built(case, task), task.test
     batch = part[0:50]
     other = part.item[50:100]
     changed = dataclasses.replace(part.subset(slice(0, 50)), item=other)[:]  # made with it
@@ -58,9 +44,9 @@ def test_another_item_brings_its_features(task, name):
         assert torch.allclose(model(one)[0], expected[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_models_run_on_the_device_of_their_batch(task, name):
-    model = built(name, task).to("meta")
+@pytest.mark.parametrize("case", cases(EVERY))
+def test_models_run_on_the_device_of_their_batch(task, case):
+    model = built(case, task).to("meta")
     assert model(task.test[0:3].to("meta")).device.type == "meta"
 
 

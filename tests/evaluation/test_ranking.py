@@ -1,6 +1,5 @@
 """Rankings of the whole catalogue by loop, and models that score all items of a user at once."""
 
-import inspect
 import math
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import nn
 
 import recbyhand as rbh
 from recbyhand.evaluation import ranking
+from tests.models.cases import cases, make, with_method
 
 
 @pytest.fixture(scope="module")
@@ -72,32 +72,7 @@ class Blocks(nn.Module):
 
 
 M = rbh.models
-CASES = [
-    (M.MatrixFactorization, {}),
-    (M.MatrixFactorization, {"biases": False}),
-    (M.TwoTowerMLP, {}),
-    (M.FM, {}),
-    (M.RNNFactorization, {}),
-    (M.RNNFactorization, {"cell": "lstm"}),
-    (M.JointRNN, {}),
-    (M.RNNRecommender, {}),
-    (M.RNNRecommender, {"cell": "lstm"}),
-    (M.RNNRecommender, {"cell": "rnn"}),
-    (M.PooledSequence, {"features": True}),
-    (M.PooledSequence, {"head": "concat", "pooling": "sum"}),
-    (M.DIN, {}),
-    (M.DIN, {"users": True, "features": True, "normalise": True}),
-    (M.DIEN, {"users": True, "features": True}),
-    (M.DIEN, {"evolution": "agru"}),
-    (M.DIEN, {"evolution": "aigru"}),
-    (M.SASRec, {}),
-    (M.Transformer4Rec, {}),
-    (M.TwoTower, {"users": True}),
-    (M.LightGCN, {"biases": True}),
-    (M.GraphAttentionRecommender, {}),
-    (M.Popularity, None),
-    (M.UserItemMean, None),
-]
+CASES = cases(with_method("score_items"))
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +84,10 @@ def rich():
     return task, users, torch.tensor([3, 1, 40, 7, 2, 61])
 
 
-def alive(cls, settings, task):
+def alive(case, task):
     """The model in float64, every weight large enough to matter (biases start at 0); padding stays 0."""
     rbh.seed(0)
-    tables = (task,) if settings is None else (task.schema,)
-    if "graph" in inspect.signature(cls.__init__).parameters:
-        tables += (rbh.data.graph(task),)
-    model = cls(*tables, **settings or {}).double().eval()
+    model = make(case, task).double().eval()
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.3 * torch.randn_like(p))
@@ -128,10 +100,10 @@ def alive(cls, settings, task):
     return model
 
 
-@pytest.mark.parametrize(("cls", "settings"), CASES)
-def test_score_items_is_forward_on_candidates(rich, cls, settings, monkeypatch):
+@pytest.mark.parametrize("case", CASES)
+def test_score_items_is_forward_on_candidates(rich, case, monkeypatch):
     task, users, items = rich
-    model = alive(cls, settings, task)
+    model = alive(case, task)
     assert ranking.scores_items(model)
     for blocks in (1 << 16, 8):  # all at once; two items at a time
         monkeypatch.setattr("recbyhand.models.base.blocks.__defaults__", (blocks,))
@@ -143,14 +115,9 @@ def test_score_items_is_forward_on_candidates(rich, cls, settings, monkeypatch):
     assert expected.std() > 0.01
 
 
-def test_every_model_with_score_items_is_tested():
-    models = {c for c in vars(M).values() if isinstance(c, type) and hasattr(c, "score_items")}
-    assert models == {cls for cls, _ in CASES}
-
-
-@pytest.mark.parametrize(("cls", "settings"), CASES)
-def test_rankings_are_the_same_on_both_roads(task, cls, settings):
-    model = alive(cls, settings, task).float()
+@pytest.mark.parametrize("case", CASES)
+def test_rankings_are_the_same_on_both_roads(task, case):
+    model = alive(case, task).float()
     fast, slow = (rbh.evaluate_ranking(m, task, k=5).iloc[0] for m in (model, Blocks(model)))
     assert fast.tolist() == pytest.approx(slow.tolist(), abs=1e-9)
 

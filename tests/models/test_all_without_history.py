@@ -9,36 +9,15 @@ import torch.nn.functional as F
 from recbyhand import models
 from recbyhand.data import Field
 from tests.factories import make_batch, make_schema, pad
+from tests.models.cases import WITHOUT_HISTORY, cases, make
 
 SCHEMA = make_schema()
-VARIANTS = [
-    ("MatrixFactorization", {}),
-    ("MatrixFactorization", {"biases": False}),
-    ("TwoTowerMLP", {"dropout": 0.5, "activation": "dice"}),
-    ("ConcatMLP", {"dropout": 0.5}),
-    ("FeatureMLP", {"dropout": 0.5, "activation": "dice"}),
-    ("FeatureMLP", {"ids": False}),
-    ("FM", {}),
-    ("Poly2", {}),
-    ("Poly2", {"pairs": []}),
-    ("Poly2", {"pairs": [["user", "genres"], ["gender", "age"]]}),
-    ("FNN", {"dropout": 0.5}),
-    ("FNN", {"frozen": True}),
-    ("NFM", {"dropout": 0.5, "batch_norm": True}),
-    ("NFM", {}),
-    ("WideDeep", {"dropout": 0.5}),
-    ("WideDeep", {"crosses": [["age", "genres"]]}),
-    ("DeepFM", {"dropout": 0.5}),
-    ("DeepFM", {"merge": "concat"}),
-    ("AFM", {"dropout": 0.5}),
-]
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda v: "-".join([v[0], *v[1]]))
+@pytest.fixture(params=cases(WITHOUT_HISTORY))
 def model(request):
     torch.manual_seed(0)
-    name, settings = request.param
-    model = getattr(models, name)(SCHEMA, **settings)
+    model = make(request.param, SCHEMA)
     with torch.no_grad():
         for parameter in model.parameters():  # every part of the formula speaks
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -142,7 +121,8 @@ def test_reading_does_not_change_the_weights(model):
 
 def test_a_schema_without_features():
     bare = make_schema(user_fields=(), item_fields=())
-    for name in {name for name, _ in VARIANTS}:
-        assert getattr(models, name)(bare)(make_batch(bare)).shape == (8,)
+    for name in WITHOUT_HISTORY:
+        settings = {"kernel": 2} if name == "FeatureCNN" else {}  # two fields are left
+        assert make((name, settings), bare)(make_batch(bare)).shape == (8,)
     with pytest.raises(ValueError, match="no features"):
         models.FeatureMLP(bare, ids=False)

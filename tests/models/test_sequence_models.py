@@ -8,39 +8,9 @@ import torch
 from recbyhand import models
 from recbyhand.data import Batch
 from tests.factories import make_batch, make_schema
+from tests.models.cases import WITH_HISTORY, cases, make
 
 SCHEMA = make_schema()
-VARIANTS = [
-    ("FeatureCNN", {}),
-    ("FeatureCNN", {"over": "dims"}),
-    ("RNNRecommender", {"cell": "rnn"}),
-    ("RNNRecommender", {"cell": "lstm"}),
-    ("RNNRecommender", {"cell": "gru"}),
-    ("RNNFactorization", {}),
-    ("JointRNN", {}),
-    ("JointRNN", {"sampled": 5}),
-    ("PooledSequence", {}),
-    ("PooledSequence", {"pooling": "sum", "head": "concat", "hidden": (), "features": True}),
-    ("DIN", {}),
-    ("DIN", {"users": True, "features": True, "normalise": True}),
-    ("DIEN", {}),
-    ("DIEN", {"evolution": "agru"}),
-    ("DIEN", {"evolution": "aigru", "users": True, "features": True}),
-    ("BST", {}),
-    ("BST", {"users": True, "features": True, "positions": "learned", "layers": 2, "norm": "pre"}),
-    ("BST", {"positions": "none"}),
-    ("SASRec", {"dropout": 0.0}),
-    ("SASRec", {"dropout": 0.0, "loss": "softmax", "norm": "post", "heads": 2}),
-    ("SASRec", {"dropout": 0.0, "loss": "sampled", "negatives": 5}),
-    ("SASRec", {"dropout": 0.0, "loss": "gbce", "negatives": 5}),
-    ("Transformer4Rec", {}),
-    ("Transformer4Rec", {"sampled": 5, "norm": "post", "layers": 2}),
-    ("Transformer4Rec", {"auxiliary": "label"}),
-    ("TwoTower", {}),
-    ("TwoTower", {"users": True, "features": False, "shared": False, "loss": "sampled", "negatives": 5}),
-    ("TwoTower", {"features": False, "normalise": False, "loss": "bce"}),
-    ("TwoTower", {"pooling": "mean", "users": True, "loss": "bce"}),
-]
 HISTORY = ("history", "history_mask", "history_labels", "history_time")
 
 
@@ -51,11 +21,10 @@ def pad(batch: Batch, before: int, after: int) -> Batch:
     return dataclasses.replace(batch, **{name: wider(getattr(batch, name)) for name in HISTORY})
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda v: v[0] + "-" + "-".join(map(str, v[1].values())))
+@pytest.fixture(params=cases(WITH_HISTORY))
 def model(request):
     torch.manual_seed(0)
-    name, settings = request.param
-    model = getattr(models, name)(SCHEMA, dim=8, **settings)
+    model = make(request.param, SCHEMA, dim=8)
     with torch.no_grad():  # weights large enough that an ignored input would show
         for table in (m for m in model.modules() if isinstance(m, torch.nn.Embedding)):
             table.weight[2:] *= 20

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 from recbyhand.layers import causal_mask, events_first, full_softmax_loss, gbce_loss, last_state
 from recbyhand.models import BST, SASRec, Transformer4Rec
 from tests.factories import make_batch, make_schema
+from tests.models.cases import WITH_HISTORY, cases, make
 
 SCHEMA = make_schema()
 
@@ -264,17 +265,12 @@ def test_transformer4rec_attention(batch):
 
 # --- all three ------------------------------------------------------------------------------------------
 
-ALL = [
-    (BST, {"layers": 2}),
-    (SASRec, {"loss": "softmax"}),
-    (Transformer4Rec, {}),
-    (Transformer4Rec, {"auxiliary": "label"}),
-]
+ALL = cases({name: WITH_HISTORY[name] for name in ("BST", "SASRec", "Transformer4Rec")})
 
 
-@pytest.mark.parametrize(("kind", "settings"), ALL)
-def test_attention_of_no_history(batch, kind, settings):
-    model = lively(kind(SCHEMA, dim=8, **settings))
+@pytest.mark.parametrize("case", ALL)
+def test_attention_of_no_history(batch, case):
+    model = lively(make(case, SCHEMA, dim=8))
     none = {
         name: getattr(batch, name)[:, :0]
         for name in ("history", "history_mask", "history_labels", "history_time")
@@ -282,20 +278,25 @@ def test_attention_of_no_history(batch, kind, settings):
     assert all(a.isfinite().all() for a in tree_leaves(model.attention(dataclasses.replace(batch, **none))))
 
 
-@pytest.mark.parametrize(("kind", "settings"), ALL)
+@pytest.mark.parametrize("case", ALL)
 @pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_one_rate_for_all_that_drops(batch, kind, settings, rate):
-    model = kind(SCHEMA, dim=8, dropout=rate, **settings)
-    loss = lambda: sum(model.loss(batch).values()) if hasattr(model, "loss") else model(batch).sum()  # noqa: E731
+def test_one_rate_for_all_that_drops(batch, case, rate):
+    model = make(case, SCHEMA, dim=8, dropout=rate)
+
+    def loss():
+        if not hasattr(model, "loss"):
+            return model(batch).sum()
+        return sum(model.loss(batch, torch.Generator().manual_seed(0)).values())  # the same negatives
+
     assert (loss() == loss()) == (rate == 0)
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {rate}
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(("kind", "settings"), ALL)
-def test_half_precision(batch, kind, settings, dtype):
+@pytest.mark.parametrize("case", ALL)
+def test_half_precision(batch, case, dtype):
     torch.manual_seed(0)
-    model = kind(SCHEMA, dim=8, **settings).eval()
+    model = make(case, SCHEMA, dim=8).eval()
     expected = model(batch)
     torch.testing.assert_close(model.to(dtype)(batch).float(), expected, atol=0.05, rtol=0.05)
 

@@ -104,14 +104,14 @@ def _ends() -> list[tuple]:
 
 
 def _judge(lows, highs):
-    return "better" if min(lows) > 0 else "worse" if max(highs) < 0 else "no difference"
+    return "better" if min(lows) > 0 else "worse" if max(highs) < 0 else "not told apart"
 
 
 @exercise(
     "seven-2",
     "What must hold for *every* seed if the answer is to be 'better'?",
     "'better' if the smallest of the lows is above 0; 'worse' if the largest of the highs is below 0.",
-    todo="Complete the function `judge(lows, highs)`: it returns 'better', 'worse' or 'no difference'.",
+    todo="Complete the function `judge(lows, highs)`: it returns 'better', 'worse' or 'not told apart'.",
 )
 def seven_2(answer):
     def first(lows, highs):
@@ -119,10 +119,10 @@ def seven_2(answer):
 
     def votes(lows, highs):
         up, down = sum(low > 0 for low in lows), sum(high < 0 for high in highs)
-        return "better" if up > len(lows) / 2 else "worse" if down > len(lows) / 2 else "no difference"
+        return "better" if up > len(lows) / 2 else "worse" if down > len(lows) / 2 else "not told apart"
 
     def some(lows, highs):
-        return "better" if max(lows) > 0 else "worse" if min(highs) < 0 else "no difference"
+        return "better" if max(lows) > 0 else "worse" if min(highs) < 0 else "not told apart"
 
     def averaged(lows, highs):
         return _judge([sum(lows) / len(lows)], [sum(highs) / len(highs)])
@@ -133,7 +133,7 @@ def seven_2(answer):
 
     def turned(lows, highs):
         words = {"better": "worse", "worse": "better"}
-        return words.get(_judge(lows, highs), "no difference")
+        return words.get(_judge(lows, highs), "not told apart")
 
     function(
         answer,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import lessons
 import numpy as np
 import torch
@@ -179,24 +177,40 @@ def test_c11_concatenation_does_not_beat_the_dot_product_everywhere():
     assert verdict(*ends) == "worse"
 
 
+def code_of(lesson: str) -> str:
+    cells = lessons.read(lessons.ROOT / "chapters" / "01_mlp" / f"{lesson}.ipynb").cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def won(table: str, **where) -> dict:
+    rows = recorded(table).query("chosen and seed == 0")
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    (row,) = rows.to_dict("records")
+    return row
+
+
 def test_the_lessons_settings_are_those_that_won():
-    """What the lesson trains with is what the recorded search chose on validation rows."""
-    cells = lessons.read(lessons.ROOT / "chapters" / "01_mlp" / "dot_product_to_mlp.ipynb").cells
-    (cell,) = (c.source for c in cells if c.cell_type == "code" and "\nchosen = {" in c.source)
-    tree = ast.parse(cell)
-    (value,) = (
-        node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "chosen"
-    )
-    names = {
-        "dot product": "MatrixFactorization",
-        "two towers": "TwoTowerMLP",
-        "concatenation": "ConcatMLP",
-    }
-    trials = recorded("mlp/dot_product_to_mlp")
-    trials = trials[trials["stage"] == "choice"]
-    for data, models in ast.literal_eval(value).items():
-        for name, setting in models.items():
-            mine = trials[(trials["data"] == data) & (trials["model"] == names[name])]
-            best = mine.loc[mine["valid_auc"].idxmax()]
-            assert {key: best[key] for key in setting} == setting, f"{name} on {data}"
-            assert len(mine) >= 12, "every model has the same trials, and more where its best lay at an edge"
+    """What the lessons train live is what the recorded search chose on validation rows."""
+    code, table = code_of("dot_product_to_mlp"), "mlp/dot_product_to_mlp"
+    for name, short in (("MatrixFactorization", "MF"), ("ConcatMLP", "ConcatMLP")):
+        best = won(table, stage="models", data="factors", model=name)
+        live = f"spread({short}(s), {best['std']:g}), task, lr={best['lr']:g}, weight_decay={best['weight_decay']:.1f}"
+        assert live in code, f"the search chose {live}"
+    best = won("mlp/features", part="planted", model="features")
+    assert f"planted, lr={best['lr']:g}, weight_decay={best['weight_decay']:g}" in code_of("features")
+    best = won("mlp/implicit_data", model="all cells")
+    assert f"factorise(torch.ones(shape), {best['reg']:g})" in code_of("implicit_data")
+    code = code_of("matrix_factorisation")
+    best = won("mlp/matrix_factorisation", data="factors", model="MF, clicks")
+    assert f"lr={best['lr']:g}, weight_decay={best['weight_decay']:g}" in code
+    for target, name in (("value", "ALS, stars"), ("train.label", "ALS, clicks")):
+        best = won("mlp/matrix_factorisation", data="factors", model=name)
+        assert f"solved({target}, {best['reg']})" in code
+        assert best["dim"] == 4
+
+
+def test_every_model_has_the_same_trials():
+    """A grid of twelve, and more where its best lay at an edge."""
+    trials = recorded("mlp/dot_product_to_mlp").query("stage == 'models' and seed == 0")
+    assert (trials.groupby(["data", "model"]).size() >= 12).all()

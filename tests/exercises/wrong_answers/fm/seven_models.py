@@ -28,7 +28,7 @@ def pick(limit, key=min):
 
 
 def judged(low, high):
-    return "better" if low > 0 else "worse" if high < 0 else "no difference"
+    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 WRONG = [

@@ -1,0 +1,1 @@
+"""Checks of chapter 7, two towers: a module per lesson."""
