@@ -221,6 +221,35 @@ class Errata(Made):
         return lines
 
 
+SAYS = {  # what the plan of the course takes from a lesson's prose: (pattern, how an author writes it)
+    "title": (r"^# (.+)$", "begin the first cell with `# Title`"),
+    "question": (
+        r"^\*([^*]+)\*$",
+        "write it in italics, `*What ...?*`, on a line of its own under the title",
+    ),
+    "reading time": (
+        r"[Rr]eading(?: takes about|:) (\d+) minutes",
+        "write `Reading takes about 20 minutes, running a few seconds.` under *What you will do*",
+    ),
+}
+
+
+def about(path: Path) -> tuple[str, str, int, int]:
+    """Title, question, minutes of reading and number of exercises of a lesson, as its notebook says them.
+
+    ValueError names the lesson, what it does not say, and how to write it.
+    """
+    cells, found = lessons.read(path).cells, {}
+    prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for what, (pattern, remedy) in SAYS.items():
+        if not (match := re.search(pattern, prose, flags=re.M)):
+            name = path.relative_to(lessons.ROOT).as_posix()
+            raise ValueError(f"{name} has no {what}: {remedy}")
+        found[what] = match[1]
+    tasks = sum("exercise" in cell.metadata.get("tags", ()) for cell in cells)
+    return found["title"], found["question"], int(found["reading time"]), tasks
+
+
 class CoursePlan(Made):
     """Per lesson what it asks, how long reading takes, and how much there is to do; read from the notebooks."""
 
@@ -229,15 +258,8 @@ class CoursePlan(Made):
         total = [0, 0]
         for path in (p for p in lessons.listed() if p.is_relative_to(lessons.ROOT / "chapters")):
             self.env.note_dependency(str(path))
-            cells = lessons.read(path).cells
-            prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            counts = [
-                int(re.search(r"[Rr]eading(?: takes about|:) (\d+) minutes", prose)[1]),
-                sum("exercise" in cell.metadata.get("tags", ()) for cell in cells),
-            ]
+            title, question, *counts = about(path)
             total = [a + b for a, b in zip(total, counts, strict=True)]
-            title = re.search(r"^# (.+)$", prose, flags=re.M)[1]
-            question = re.search(r"^\*([^*]+)\*$", prose, flags=re.M)[1]
             link = f"[{_cell(title)}](/{path.relative_to(lessons.ROOT).as_posix()})"
             lines.append(f"| {link}. {_cell(question)} | {counts[0]} | {counts[1]} |")
         return [*lines, f"| All lessons | {total[0]} | {total[1]} |"]

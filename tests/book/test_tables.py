@@ -20,41 +20,55 @@ def _ids(row) -> str:
 
 def test_inventory_is_whole():
     ids = [item["id"] for item in ITEMS]
-    assert len(ids) == len(set(ids))
-    assert all(item["item"] and item["kind"] and item["section"] for item in ITEMS)
+    assert len(ids) == len(set(ids)), (
+        f"book/inventory.csv has ids twice: {[i for i in ids if ids.count(i) > 1]}"
+    )
+    partial = [item["id"] for item in ITEMS if not (item["item"] and item["kind"] and item["section"])]
+    assert not partial, f"book/inventory.csv: fill in item, kind and section of {partial}"
 
 
 @pytest.mark.parametrize("row", ERRATA, ids=_ids)
 def test_erratum_is_a_known_fault(row):
-    assert row["id"] in {fault["id"] for fault in house.rows("faults.csv")}
+    known = {fault["id"] for fault in house.rows("faults.csv")}
+    assert row["id"] in known, f"book/errata.csv names {row['id']}: add what it is to book/faults.csv"
 
 
 @pytest.mark.parametrize("row", MAP, ids=_ids)
 def test_map_names_a_known_item(row):
-    assert row["id"] in {item["id"] for item in ITEMS}
+    known = {item["id"] for item in ITEMS}
+    assert row["id"] in known, (
+        f"book/source_map.csv names {row['id']}, which book/inventory.csv does not hold"
+    )
 
 
 @pytest.mark.parametrize("row", [*MAP, *ERRATA], ids=_ids)
 def test_place_exists(site, row):
     name = row["lesson"].removesuffix(".ipynb").removesuffix(".md")
     page = site / f"{name}.html"
-    assert page.is_file(), f"{row['lesson']}: no such page; write it as chapters/01_mlp/features"
+    assert page.is_file(), (
+        f"book/*.csv, {row['id']}: {row['lesson']} is no page; as in chapters/01_mlp/features"
+    )
     anchor = re.escape(row["anchor"].replace("_", "-").lower())
     text = page.read_text(encoding="utf8")
-    assert re.search(rf'id="(?:equation-)?{anchor}"', text), f"no anchor ({row['anchor']})= on {name}"
+    assert re.search(rf'id="(?:equation-)?{anchor}"', text), (
+        f"book/*.csv, {row['id']}: {name}.ipynb has no anchor; put ({row['anchor']})= on a line of its own"
+    )
 
 
 @pytest.mark.parametrize("row", ERRATA, ids=_ids)
 def test_guard_exists(row):
     file, *names = row["test"].split("::")
     path = ROOT / file
-    assert path.is_file(), row["test"]
-    assert names, "name the test: tests/file.py::test_name"
+    chapter, lesson = row["lesson"].removesuffix(".ipynb").split("/")[-2:]
+    home = f"tests/errata/{chapter.partition('_')[2]}/test_{lesson}.py"
+    assert file == home, f"book/errata.csv, {row['id']}: the guards of {lesson} stand in {home}, not {file}"
+    assert path.is_file(), f"book/errata.csv, {row['id']}: there is no {file}"
+    assert names, f"book/errata.csv, {row['id']}: name the test, {file}::test_name"
     body = ast.parse(path.read_text(encoding="utf8")).body
     for name in names:
         name = name.partition("[")[0]
         found = [node for node in body if getattr(node, "name", None) == name]
-        assert found, row["test"]
+        assert found, f"book/errata.csv, {row['id']}: no {name} in {file}"
         body = found[0].body
 
 
@@ -72,4 +86,5 @@ def test_lessons_in_the_tables_are_lessons():
     listed = {p.relative_to(lessons.ROOT).with_suffix("").as_posix() for p in lessons.listed()}
     for row in [*MAP, *ERRATA]:
         name = row["lesson"].removesuffix(".ipynb")
-        assert name in listed or name.startswith("book/"), row
+        known = name in listed or name.startswith("book/")
+        assert known, f"book/*.csv, {row['id']}: {name} is no lesson of _toc.yml"

@@ -93,14 +93,17 @@ def verdicts_wanted(cells: list, given: list[list[dict]]) -> list[str]:
 
 @each_lesson
 def test_cells(path):
-    assert faults(nbformat.read(path, as_version=4)) == []
+    found = faults(nbformat.read(path, as_version=4))
+    assert not found, f"{_name(path)}: {found}"
 
 
 @each_lesson
 def test_enough_to_do(path):
     notebook = nbformat.read(path, as_version=4)
-    assert len(tagged(notebook, "exercise")) >= 4
-    assert [c for c in notebook.cells if c.cell_type == "code" and QUIZ.search(c.source)], "no rbh.quiz(...)"
+    found = len(tagged(notebook, "exercise"))
+    assert found >= 4, f"{_name(path)}: {found} cells tagged exercise, 4 at least (5 are usual)"
+    asked = [c for c in notebook.cells if c.cell_type == "code" and QUIZ.search(c.source)]
+    assert asked, f'{_name(path)}: end the exercises by a cell whose last line is rbh.quiz("its name")'
 
 
 @each_lesson
