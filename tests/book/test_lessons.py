@@ -127,7 +127,7 @@ def test_is_one_sitting(path):
     cells = lessons.read(path).cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
     lines = sum(len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code")
-    if any(_name(path).endswith(name) for name in LONG):
+    if any(_name(path).endswith(f"{name}.ipynb") for name in LONG):
         over = words > MOST_WORDS or lines > MOST_LINES
         assert over, f"{_name(path)} has become short: take it off the list LONG"
         return
@@ -139,7 +139,7 @@ def test_is_one_sitting(path):
 @each_chapter_lesson
 def test_its_sentences_are_held(path):
     claims = [cell for cell in _code(path) if "claim" in cell.metadata.get("tags", [])]
-    if any(_name(path).endswith(name) for name in UNHELD):
+    if any(_name(path).endswith(f"{name}.ipynb") for name in UNHELD):
         assert not claims, f"{_name(path)} has claims: take it off the list UNHELD"
         return
     assert claims, (
