@@ -161,6 +161,8 @@ class Made(SphinxDirective):
 
 
 def _link(row: dict[str, str]) -> str:
+    if row["anchor"].startswith("eq-"):
+        return f"{_lesson_title(row)}, {{eq}}`{row['anchor']}`"
     return f"{{ref}}`{_lesson_title(row)} <{row['anchor']}>`"
 
 

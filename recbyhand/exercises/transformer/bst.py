@@ -15,7 +15,7 @@ from recbyhand.exercises.quizzes import question, quiz
     "The formula of the section *Time, not place*: floor(2 log2(1 + seconds)).",
     "An hour has 3600 seconds. log2(3601) is 11.81.",
     todo="Replace the `...` by the number of the bucket.",
-    solved="Right. An hour and twenty minutes later the next bucket begins, a week later the steps are two days.",
+    solved="Right: the bucket from 48 to 68 minutes. At 14 days a bucket is five days wide.",
 )
 def bst_1(answer):
     one_of_wrong(

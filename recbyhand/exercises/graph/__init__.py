@@ -1,0 +1,1 @@
+"""Checks of chapter 6, graph: a module per lesson."""
