@@ -24,7 +24,8 @@ def with_negatives(task: Task, ratio: int = 4, *, by: str = "uniform", seed: int
 
     A negative has the user, the time and the history of its positive, and another item: one that somebody had
     met by that time (there is no other sign of when an item came into the catalogue), and that is no positive
-    of this user, earlier or later, in any part. It is not *seen* (a ranking may recommend it) and moves no
+    of this user, earlier or later, in any part. (Leaving out the positives of the test tells training a little of
+    it: a liked test item is never drawn against its user.) It is not *seen* (a ranking may recommend it) and moves no
     cut, since it is drawn after the split. Where no such item is found there are fewer negatives. Rows of the
     new training part have new numbers (`edge`).
 
