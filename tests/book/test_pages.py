@@ -18,6 +18,11 @@ def _pages() -> list[str]:
     return made or ["index.html"]
 
 
+# The first page sends its reader on: the visit begins where he arrives, once that page is whole.
+ARRIVED = """() => document.readyState === 'complete' && document.querySelector('main')
+    && !document.querySelector('meta[http-equiv=refresh]')"""
+
+
 class Visit:
     """One tab that remembers what the page asked for and complained of."""
 
@@ -32,6 +37,7 @@ class Visit:
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.on("console", lambda m: self._said(m))
         self.tab.goto(address, wait_until="load", timeout=60_000)
+        self.tab.wait_for_function(ARRIVED, timeout=60_000)
         self.tab.wait_for_timeout(300)
 
     def _said(self, message) -> None:
