@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,10 @@ import pytest
 SOURCE = [
     "from recbyhand.widgets import ActivationCurves\nw = ActivationCurves(functions=['relu'], s=1.0)\nw"
 ]
+QUIET = {  # nothing of JupyterLab's own comes between a reader and a cell
+    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"},
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
 ASK = "print('s is', w.s, 'and values', len(w.values)); w.s = 4.0; w.title = '<b>from Python</b>'"
 
 
@@ -43,12 +48,15 @@ def lab(tmp_path):
         name: str(tmp_path / name)
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
+    overrides = tmp_path / "JUPYTER_CONFIG_DIR" / "labconfig" / "default_setting_overrides.json"
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text(json.dumps(QUIET))
     command = [sys.executable, "-m", "jupyterlab", *(f"--{k}={v}" for k, v in options.items())]
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **places}, cwd=tmp_path)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(240):
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=2).read()
                 break
@@ -61,19 +69,41 @@ def lab(tmp_path):
         server.wait(20)
 
 
+def wait_for_kernel(tab, address):
+    """Until the page is connected to a kernel that is idle.
+
+    JupyterLab calls a notebook idle before its kernel has been asked for. A cell that is run then asks for a second
+    kernel of the same notebook; on a busy machine the server answers one of the two with an error, which is shown
+    in a dialog that covers the cells.
+    """
+    for _ in range(600):
+        with urllib.request.urlopen(f"{address}/api/sessions", timeout=60) as answer:
+            kernels = [session["kernel"] for session in json.load(answer)]
+        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+            return
+        tab.wait_for_timeout(200)
+    raise AssertionError(f"no kernel is idle and connected: {kernels}; {dialogs(tab)}")
+
+
+def dialogs(tab) -> list[str]:
+    """What JupyterLab's dialogs say; none is expected."""
+    return tab.locator(".jp-Dialog").all_inner_texts()
+
+
 def run(tab, cell):
     """Run a cell as a reader would; again if the page was not ready to listen."""
     for _ in range(6):
+        assert not dialogs(tab)
         cell.locator(".cm-content").click()
         tab.keyboard.press("Shift+Enter")
-        for _ in range(30):
+        for _ in range(100):
             tab.wait_for_timeout(100)
             if cell.locator(".jp-InputPrompt").inner_text().strip("[]: \xa0"):  # a star or a number
                 return
-    raise AssertionError("JupyterLab did not run the cell")
+    raise AssertionError(f"JupyterLab did not run the cell; {dialogs(tab)}")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_both_ways_in_jupyterlab(browser, lab):
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     tab = context.new_page()
@@ -81,6 +111,7 @@ def test_both_ways_in_jupyterlab(browser, lab):
     tab.goto(f"{lab}/lab/tree/try.ipynb?reset")
     cells = tab.locator(".jp-Notebook .jp-CodeCell")
     tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
+    wait_for_kernel(tab, lab)
     run(tab, cells.nth(0))
     frame = cells.nth(0).locator(".frame")
     frame.wait_for()
