@@ -45,7 +45,7 @@ class UserVectors(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         # Empty and of the lowest type: joined with vectors of any precision, it leaves theirs as it is.
-        parts = [batch.user.new_zeros(len(batch), 0, dtype=torch.bool)]  # (B, 0)
+        parts = [batch.user.new_zeros(*batch.user.shape, 0, dtype=torch.bool)]  # (B, 0)
         if self.id is not None:
             parts.append(self.id(batch.user))  # (B, d)
         if self.fields is not None:
