@@ -35,23 +35,31 @@ VARIANTS = {
     "temperature 0.5": {"temperature": 0.5},
     "temperature 1": {"temperature": 1.0},
     "ids": {"users": True},
-    "ids, half dropped": {"users": True},
+    "ids, half dropped": {"users": True, "forget": 0.5},
+    "history holds the target": {"leak": True},
 }
 
 
 class Towers(rbh.models.TwoTower):
-    """The model of every row; `forget` is the share of users who are strangers in training."""
+    """The model of every row. In training, `forget` is the share of users who are strangers; `leak` is a fault."""
 
-    def __init__(self, schema, *, forget: float = 0.0, **settings):
+    def __init__(self, schema, *, forget: float = 0.0, leak: bool = False, **settings):
         super().__init__(
             schema, **{"dim": 16, "features": False, "pooling": "mean", "correct": "all"} | settings
         )
-        self.forget = forget
+        self.forget, self.leak = forget, leak
 
     def user_vectors(self, batch):
         if self.forget and self.training:
             stranger = torch.rand(len(batch), device=batch.user.device) < self.forget  # (B,)
             batch = dataclasses.replace(batch, user=torch.where(stranger, 1, batch.user))
+        if self.leak and self.training:  # the history is cut one event too late
+            item, real = batch.item[:, None], torch.ones_like(batch.item, dtype=torch.bool)[:, None]  # (B, 1)
+            batch = dataclasses.replace(
+                batch,
+                history=torch.cat([batch.history, item], dim=1),  # (B, L + 1)
+                history_mask=torch.cat([batch.history_mask, real], dim=1),  # (B, L + 1)
+            )
         return super().user_vectors(batch)
 
 
@@ -84,7 +92,6 @@ def lists(model, task) -> dict[str, float]:
 
 def measure(name: str, task) -> list[dict]:
     likes = torch.utils.data.SubsetRandomSampler(task.train.label.nonzero()[:, 0].tolist())
-    settings = VARIANTS[name] | ({"forget": 0.5} if "dropped" in name else {})
 
     def run(seed: int, lr: float) -> dict:
         begun = time.process_time()
@@ -95,7 +102,7 @@ def measure(name: str, task) -> list[dict]:
             "weight_decay": 0.1,
             "monitor": "NDCG@10",
         }
-        model = rbh.train(lambda s: Towers(s, **settings), task, seed=seed, lr=lr, sampler=likes, **how)
+        model = rbh.train(lambda s: Towers(s, **VARIANTS[name]), task, seed=seed, lr=lr, sampler=likes, **how)
         best = model.log[model.log["best"]].iloc[0]
         row = {"best_epoch": int(best["epoch"]), "epochs": len(model.log), "valid_auc": best["valid_NDCG@10"]}
         row |= lists(model, task)
