@@ -288,7 +288,7 @@ quiz(
             (
                 "It may be a film that the user would like",
                 True,
-                "Yes: what the model ranks high and has not seen liked is often what comes next.",
+                "Yes: among the films that a model ranks high, later likes are several times as frequent.",
             ),
             ("Its gradient is 0", False, "It has the largest gradient."),
             ("It is too popular to be a negative", False, "Hardness is about the score."),
