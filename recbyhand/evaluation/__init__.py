@@ -7,7 +7,7 @@ shows them so, `recommend` makes the list that one user would see.
 
 from recbyhand.evaluation.compare import Comparison, compare, evaluate
 from recbyhand.evaluation.predict import check_logits, check_model, check_schema, device_of, predict
-from recbyhand.evaluation.ranking import evaluate_ranking, score_catalogue
+from recbyhand.evaluation.ranking import evaluate_ranking, retrieved, score_catalogue
 from recbyhand.evaluation.recommend import recommend
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "evaluate_ranking",
     "predict",
     "recommend",
+    "retrieved",
     "score_catalogue",
 ]

@@ -14,7 +14,7 @@ from recbyhand.evaluation.differences import mean_influence, standard_error
 from recbyhand.evaluation.metrics import hit_rates, ndcgs
 from recbyhand.evaluation.predict import check_logits, check_schema, device_of, evaluating
 
-__all__ = ["evaluate_ranking", "ranked", "ranking_row", "score_catalogue"]
+__all__ = ["evaluate_ranking", "ranked", "ranking_row", "retrieved", "score_catalogue"]
 
 TABLE = 1 << 21  # scores (users x items) held at a time
 ROWS = (
@@ -130,3 +130,23 @@ def ranked(model, task, k: int = 10, users: int | None = None, seed: int = 0) ->
         hits.append(hit_rates(relevant, score, k))
         gains.append(ndcgs(relevant, score, k))
     return {f"HR@{k}": np.concatenate(hits), f"NDCG@{k}": np.concatenate(gains)}
+
+
+def retrieved(model, task, k: int = 100) -> Tensor:
+    """Ids (U, k) of the k best items of each test user, best first, in the order of `task.ranking()`.
+
+    Items seen in training or validation are left out, as in `evaluate_ranking`; ties keep the order of the
+    catalogue. Raises ValueError where a user has fewer than k items left.
+    """
+    k, ranking, items, tops = whole("k", k), task.ranking(), task.catalogue(), []
+    size = max(1, TABLE // max(len(items), 1))
+    for start in range(0, len(ranking), size):
+        stop = min(start + size, len(ranking))
+        allowed = ranking.allowed(start, stop)[:, items]  # (u, I)
+        if len(allowed) and int(allowed.sum(1).min()) < k:
+            raise ValueError(f"k={k}: a user has only {int(allowed.sum(1).min())} items that may be listed")
+        score = score_catalogue(model, task, ranking.batch[start:stop], items).masked_fill(
+            ~allowed, -math.inf
+        )
+        tops.append(items[score.argsort(dim=1, descending=True, stable=True)[:, :k]])  # (u, k)
+    return torch.cat(tops) if tops else torch.zeros(0, k, dtype=torch.long)

@@ -11,7 +11,7 @@ from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import MLP, ItemVectors, MultiHeadAttention, UserVectors
 from recbyhand.models.base import Recommender
 
-LOSSES = ("in_batch", "sampled", "bce")
+LOSSES = ("in_batch", "sampled", "full", "bce")
 
 
 class TwoTower(Recommender):
@@ -26,11 +26,15 @@ class TwoTower(Recommender):
     heads; `pooling="mean"` is the control. `users=True` adds a vector per user id; a user who is unknown then has the
     zero vector, and his history still speaks. `shared` uses one table for items of the history and of the catalogue.
 
-    loss  "in_batch": softmax of each like of the batch against the items of the other likes. Popular items are drawn
-                      more often; with `correct`, log of the expected number of draws is taken off their logits, where
-                      the frequency is counted while training (Yi et al. 2019, doi:10.1145/3298689.3346996)
-          "sampled":  softmax of each like against `negatives` items, uniform over the catalogue
-          "bce":      binary cross-entropy of likes and dislikes, with a bias
+    loss     "in_batch": softmax of each like of the batch against the items of the other likes: popular items are
+                         drawn more often, and their frequency is counted while training
+             "sampled":  softmax of each like against `negatives` items, uniform over the catalogue
+             "full":     softmax over the catalogue, which the two above estimate
+             "bce":      binary cross-entropy of likes and dislikes, with a bias
+    correct  True takes the log of the expected number of draws off the logits of the negatives, whose sum then
+             estimates that of the catalogue; "all" takes it off the like's own logit too, which is the correction of
+             Yi et al. 2019, doi:10.1145/3298689.3346996, and right for few negatives; False leaves it out
+    hard     keeps, of the negatives of each like, only so many: those with the largest logits
 
     Sources: Huang et al. 2013 (DSSM), doi:10.1145/2505515.2505665; Covington et al. 2016, doi:10.1145/2959100.2959190.
     """
@@ -42,7 +46,7 @@ class TwoTower(Recommender):
         self, schema: Schema, *, dim: int = 16, heads: int = 2, out: int = 16, hidden: tuple[int, ...] = (32,),
         users: bool = False, features: bool = True, shared: bool = True, pooling: str = "attention",
         normalise: bool = True, temperature: float = 0.1, loss: str = "in_batch", negatives: int = 100,
-        correct: bool = True, dropout: float = 0.0,
+        correct: bool | str = True, hard: int | None = None, dropout: float = 0.0,
     ):
         # fmt: on
         super().__init__()
@@ -52,7 +56,11 @@ class TwoTower(Recommender):
             raise ValueError(f"loss={loss!r}: choose one of {', '.join(map(repr, LOSSES))}")
         if pooling not in ("attention", "mean"):
             raise ValueError(f"pooling={pooling!r}: choose 'attention' or 'mean'")
-        self.kind, self.negatives, self.correct = loss, size("negatives", negatives), flag("correct", correct)
+        self.kind, self.negatives = loss, size("negatives", negatives)
+        if not isinstance(correct, bool) and correct != "all":
+            raise ValueError(f'correct={correct!r}: give True, False or "all"')
+        self.correct = correct
+        self.hard = None if hard is None else size("hard", hard)
         self.normalise, self.n_items = flag("normalise", normalise), schema.n_items
         self.temperature = number("temperature", temperature, above=0)
         self.item = ItemVectors(schema, dim, features=features)
@@ -114,16 +122,23 @@ class TwoTower(Recommender):
             if self.training:
                 self.seen += torch.bincount(batch.item, minlength=self.n_items)
             expected = (len(batch) - 1) * self.seen[batch.item] / self.seen.sum().clamp(min=1)  # (P,)
-            items, other = batch.item, v  # (P,), (P, out)
+            own, items, other = expected[:, None], batch.item, v  # (P, 1), (P,), (P, out)
             known = (batch.user[:, None] == batch.user) & (batch.user > 1)  # (P, P) what the user likes, too
         else:
-            items = torch.randint(2, self.n_items, (self.negatives,), generator=generator, device=u.device)  # (n,)
-            expected = torch.full_like(items, self.negatives / (self.n_items - 2), dtype=u.dtype)  # (n,)
-            other, known = self.item_vectors(items), False  # (n, out)
-        wrong = u @ other.T / self.temperature  # (P, n)
+            if self.kind == "full":
+                items, own = torch.arange(2, self.n_items, device=u.device), u.new_ones(())  # (I,), ()
+            else:
+                items = torch.randint(2, self.n_items, (self.negatives,), generator=generator, device=u.device)
+                own = u.new_tensor(self.negatives / (self.n_items - 2))  # ()
+            other, expected, known = self.item_vectors(items), own.expand(len(items)), False  # (n, out), (n,)
+        right, wrong = (u * v).sum(-1, keepdim=True) / self.temperature, u @ other.T / self.temperature
         if self.correct:
             wrong = wrong - expected.clamp(min=1e-9).log()  # (P, n)
+        if self.correct == "all":
+            right = right - own.clamp(min=1e-9).log()  # (P, 1)
         wrong = wrong.masked_fill(known | (items == batch.item[:, None]), torch.finfo(wrong.dtype).min)  # (P, n)
-        logits = torch.cat([(u * v).sum(-1, keepdim=True) / self.temperature, wrong], dim=1)  # (P, 1 + n)
-        right = torch.zeros_like(batch.item)  # the like stands first
-        return {"softmax": F.cross_entropy(logits, right, reduction="sum") / max(len(batch), 1)}
+        if self.hard is not None:
+            wrong = wrong.topk(min(self.hard, wrong.shape[1]), dim=1).values  # (P, hard)
+        logits = torch.cat([right, wrong], dim=1)  # (P, 1 + n)
+        first = torch.zeros_like(batch.item)  # the like stands first
+        return {"softmax": F.cross_entropy(logits, first, reduction="sum") / max(len(batch), 1)}

@@ -188,3 +188,16 @@ def test_blocks_bound_the_pairs():
     assert [len(part) for part in blocks(items, users=3, pairs=12)] == [4, 4, 2]
     assert [len(part) for part in blocks(items, users=100, pairs=12)] == [1] * 10
     assert torch.equal(torch.cat(blocks(items, users=0)), items)
+
+
+def test_retrieved_by_loop(task, counted, monkeypatch):
+    monkeypatch.setattr(ranking, "TABLE", 500)  # several blocks of users
+    model, ranks = counted["popular"], task.ranking()
+    ids = rbh.evaluation.retrieved(model, task, k=7)
+    assert ids.shape == (len(ranks), 7)
+    for row, user in enumerate(ranks.user.tolist()):
+        met = {i for part in (task.train, task.valid) for i in part.item[part.user == user].tolist()}
+        left = [i for i in range(2, task.schema.n_items) if i not in met]
+        assert ids[row].tolist() == sorted(left, key=lambda i: -float(model.logit[i]))[:7]
+    with pytest.raises(ValueError, match="that may be listed"):
+        rbh.evaluation.retrieved(model, task, k=task.schema.n_items)

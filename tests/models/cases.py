@@ -53,6 +53,7 @@ WITH_HISTORY = {
         {"users": True, "features": False, "shared": False, "loss": "sampled", "negatives": 5},
         {"features": False, "normalise": False, "loss": "bce"},
         {"pooling": "mean", "users": True, "loss": "bce"},
+        {"loss": "full", "correct": "all", "hard": 3},
     ),
 }
 ON_A_GRAPH = {

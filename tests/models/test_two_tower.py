@@ -126,7 +126,7 @@ def test_one_table_or_two():
 # --- losses --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("correct", [True, False])
+@pytest.mark.parametrize("correct", [True, False, "all"])
 def test_in_batch_softmax_by_loops(correct):
     model = made(correct=correct, temperature=0.5)
     batch = make_batch(SCHEMA, 7, user=[2, 2, 3, 4, 5, 1, 1], item=[4, 5, 4, 6, 7, 8, 9])
@@ -136,13 +136,17 @@ def test_in_batch_softmax_by_loops(correct):
     liked = [k for k in range(7) if batch.label[k]]
     u, v = model.user_vectors(batch), model.item_vectors(batch.item)
     losses = []
+
+    def taken(j):
+        return math.log((len(liked) - 1) * q[batch.item[j]])
+
     for i in liked:
-        right = u[i] @ v[i] / 0.5
+        right = u[i] @ v[i] / 0.5 - (correct == "all") * taken(i)
         terms = [right]
         for j in liked:
             same_user = batch.user[i] == batch.user[j] and batch.user[i] > 1  # both are likes
             if j != i and batch.item[j] != batch.item[i] and not same_user:
-                terms.append(u[i] @ v[j] / 0.5 - correct * math.log((len(liked) - 1) * q[batch.item[j]]))
+                terms.append(u[i] @ v[j] / 0.5 - bool(correct) * taken(j))
         losses.append(torch.logsumexp(torch.stack(terms), 0) - right)
     (term,) = model.loss(batch).values()
     torch.testing.assert_close(term, torch.stack(losses).mean())
@@ -185,7 +189,43 @@ def test_likes_are_counted_while_training_and_not_else(batch):
     assert torch.equal(made().seen, torch.zeros(SCHEMA.n_items).double())
 
 
-@pytest.mark.parametrize("loss", ["in_batch", "sampled", "bce"])
+def test_full_softmax_is_torchs_over_the_catalogue(batch):
+    model = made(loss="full")
+    liked = batch[batch.label > 0]
+    full = F.cross_entropy(model.score_items(liked, torch.arange(2, SCHEMA.n_items)), liked.item - 2)
+    for correct in (True, False, "all"):  # every item is there once: nothing to correct
+        model.correct = correct
+        torch.testing.assert_close(model.loss(batch)["softmax"], full)
+
+
+def test_uniform_negatives_corrected_on_both_sides_are_as_without(batch):
+    losses = [
+        made(loss="sampled", correct=c).loss(batch, torch.Generator().manual_seed(0))["softmax"]
+        for c in (False, "all")
+    ]
+    torch.testing.assert_close(*losses)
+
+
+@pytest.mark.parametrize("loss", ["in_batch", "full"])
+def test_hard_keeps_the_largest_logits(batch, loss):
+    model, hard = made(loss=loss, correct=False), made(loss=loss, correct=False, hard=2)
+    liked = batch[batch.label > 0]
+    items = liked.item if loss == "in_batch" else torch.arange(2, SCHEMA.n_items)
+    z = model.score_items(liked, items)  # (P, n)
+    losses = []
+    for i in range(len(liked)):
+        right = model(liked[i])[0]
+        others = [
+            z[i, j]
+            for j in range(len(items))
+            if items[j] != liked.item[i] and not (loss == "in_batch" and liked.user[i] == liked.user[j])
+        ]
+        losses.append(torch.logsumexp(torch.stack([right, *sorted(others)[-2:]]), 0) - right)
+    torch.testing.assert_close(hard.loss(batch)["softmax"], torch.stack(losses).mean())
+    assert hard.loss(batch)["softmax"] <= model.loss(batch)["softmax"]
+
+
+@pytest.mark.parametrize("loss", ["in_batch", "sampled", "full", "bce"])
 def test_a_batch_of_one_like_or_none(batch, loss):
     model = made(loss=loss).train()
     for label in (torch.zeros(8), torch.eye(8)[0]):
@@ -218,10 +258,14 @@ def test_saved_and_loaded(tmp_path, batch):
 
 
 def test_refusals(batch):
-    with pytest.raises(ValueError, match="'in_batch', 'sampled', 'bce'"):
+    with pytest.raises(ValueError, match="'in_batch', 'sampled', 'full', 'bce'"):
         TwoTower(SCHEMA, loss="hinge")
     with pytest.raises(ValueError, match="'attention' or 'mean'"):
         TwoTower(SCHEMA, pooling="max")
+    with pytest.raises(ValueError, match='True, False or "all"'):
+        TwoTower(SCHEMA, correct="some")
+    with pytest.raises(ValueError, match="hard"):
+        TwoTower(SCHEMA, hard=0)
     with pytest.raises(ValueError, match="temperature=0"):
         TwoTower(SCHEMA, temperature=0)
     with pytest.raises(ValueError, match="no attention"):
