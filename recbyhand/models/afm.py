@@ -19,7 +19,7 @@ class AFM(Recommender):
 
     The softmax runs over the P = F (F - 1) / 2 pairs of one example, named in `pairs`; a pair with an absent
     field gets 0. The weight depends on the pair, so that the sum no longer factors: quadratic in the fields.
-    `dropout` acts on the pooled vector.
+    W is (`attention_dim`, d). `dropout` acts on the pooled vector.
 
     Source: Xiao et al. 2017, Attentional factorization machines, arXiv:1708.04617.
     """

@@ -17,6 +17,15 @@ class Recommender(nn.Module):
 
     It remembers `schema` and `settings`; a model checks what it is given itself, by the helpers of `arguments` or
     the layers it uses. Raises TypeError without a schema, for settings not given by name, or of another name.
+
+    Settings that mean the same in every model, where it has them:
+
+    dim         d, the length of an embedding
+    hidden      widths of the hidden layers of the MLP, such as (64, 32); () for none
+    activation  between these layers: "relu", "prelu", "dice", ... (`layers.ACTIVATIONS`)
+    dropout     the probability with which a number is dropped in training
+    users       adds a vector per user id
+    features    adds vectors of the features of users and items
     """
 
     schema: Schema

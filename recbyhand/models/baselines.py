@@ -23,6 +23,8 @@ class Popularity(_Counting):
 
     Counts are not probabilities. The numbers a and b (Newton's method, maximum likelihood) turn them into
     some, without changing the ranking as long as b > 0: if liking does not rise with the count, b is 0.001.
+
+    Source: Platt 1999, Probabilistic outputs for support vector machines, for the fit of a and b.
     """
 
     def __init__(self, task):
@@ -50,6 +52,8 @@ class UserItemMean(_Counting):
 
     m is the share of likes in training, m_i like m_u for the item. Both are pulled to m as if there were k = 10
     more rows of mean liking, so few rows say little and an unseen user or item says nothing.
+
+    Source: the baseline estimate of Koren, Bell and Volinsky 2009, doi:10.1109/MC.2009.263, in log odds.
     """
 
     def __init__(self, task):

@@ -11,11 +11,17 @@ from recbyhand.models.base import Recommender
 
 
 class FeatureCNN(Recommender):
-    """logit = MLP(flatten(ReLU(conv(V)))), V (F, d) the stacked feature vectors of one example.
+    r"""$$\mathrm{logit} = \mathrm{MLP}\bigl(\mathrm{flatten}(\mathrm{ReLU}(\mathrm{conv}(V)))\bigr)$$
 
-    `over="fields"`: a window covers `kernel` neighbouring fields with all their dimensions.
-    `over="dims"`: a window covers `kernel` neighbouring embedding dimensions of all fields; since embedding
-    dimensions have no order, nothing makes two of them neighbours (the chapter measures what that costs).
+    V (F, d) holds the vectors of the F fields of one example, as rows.
+
+    over      "fields": a window covers `kernel` neighbouring fields with all their dimensions;
+              "dims": it covers `kernel` neighbouring dimensions of all fields. Dimensions have no order, so
+              nothing makes two of them neighbours (the lesson *Convolution* measures what that costs)
+    channels  how many windows are learned
+    kernel    the width of a window; ValueError if it is wider than what it slides over
+
+    Source: LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541, for the convolution.
     """
 
     def __init__(

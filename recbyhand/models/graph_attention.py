@@ -39,6 +39,9 @@ class GraphAttentionRecommender(GraphModel):
                alike, the control
     dropout    of weights of edges, while training
     ids        `users=False`: no vector per user id, a user is his features and his neighbours
+    loss, negatives, biases, own_edges   see `GraphModel`
+
+    Sources: Velickovic et al. 2018 (GAT), arXiv:1710.10903; Brody, Alon and Yahav 2022 (GATv2), arXiv:2105.14491.
     """
 
     def __init__(

@@ -28,6 +28,9 @@ class GraphModel(Recommender):
     loss  "bce": binary cross-entropy of likes and dislikes
           "bpr": -log sigmoid(s_ui - s_uj), for each like (u, i) of the batch and one random item j (arXiv:1205.2618)
           "softmax": the sampled softmax of each like against `negatives` random items
+    biases  adds b, a number per user and one per item
+
+    Source: the loss "bpr" is that of Rendle et al. 2009, arXiv:1205.2618.
     """
 
     def __init__(

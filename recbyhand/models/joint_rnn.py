@@ -14,11 +14,19 @@ from recbyhand.models.rnn_recommender import recurrent
 
 
 class JointRNN(Recommender):
-    """logit = h_n . e_i + b_i + b;  loss = BCE(logit, y) + alpha * mean_t CE(E h_t, item_{t+1}).
+    r"""$$h_t = \mathrm{cell}(e_t, h_{t-1}), \qquad \mathrm{logit} = h_n \cdot e_i + b_i + b$$
 
-    h_t = cell(e_t, h_{t-1}) has read items 1..t and predicts item t+1 inside the history; it never predicts
-    the target, whose label may say "not liked". `sampled` = 0 scores the full catalogue, any other number
-    that many sampled items (for large catalogues).
+    $$\mathrm{loss} = \mathrm{BCE}(\mathrm{logit}, y)
+      + \alpha \cdot \mathrm{mean}_t\, \mathrm{CE}(E h_t,\ \mathrm{item}_{t+1})$$
+
+    h_t has read items 1 ... t and predicts item t + 1 inside the history; it never predicts the target, whose label may
+    say "not liked".
+
+    cell     "rnn", "lstm" or "gru"
+    alpha    weight of the second loss; 0 leaves it out
+    sampled  0: softmax over the whole catalogue; else over that many sampled items, for large catalogues
+
+    Source: the second loss is that of Hidasi et al. 2016 (GRU4Rec), arXiv:1511.06939, as a full softmax.
     """
 
     def __init__(

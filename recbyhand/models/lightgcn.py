@@ -17,7 +17,8 @@ class LightGCN(GraphModel):
       h_i = \frac{1}{L+1} \sum_{l=0}^{L} h^{(l)}_i, \qquad \mathrm{logit}_{ui} = h_u \cdot h_i$$
 
     The only weights are the vectors of the ids, h^(0); a node without edges keeps a share of its own. With
-    `layers=0` it is matrix factorisation, and takes the same losses. See `GraphModel` for loss, biases and own edges.
+    `layers=0` it is matrix factorisation, and takes the same losses. `loss`, `negatives`,
+    `biases` and `own_edges` are those of `GraphModel`.
 
     Source: He et al. 2020, arXiv:2002.02126, which trains with "bpr" and has no biases.
     """

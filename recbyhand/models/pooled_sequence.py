@@ -12,10 +12,17 @@ from recbyhand.models.base import Recommender, blocks
 
 
 class PooledSequence(Recommender):
-    """x = mean (or sum) of the history's item vectors;  logit = MLP([x, t, x * t]), t the target's vector.
+    r"""$$\mathbf x = \frac{1}{n} \sum_{j=1}^{n} \mathbf e_j, \qquad
+      \mathrm{logit} = \mathrm{MLP}([\mathbf x,\ \mathbf t,\ \mathbf x \odot \mathbf t])$$
 
-    `head="concat"` leaves out the product x * t; `hidden=()` with it makes the score a sum of a user part and
-    an item part, which ranks the items alike for every user (the chapter proves it).
+    e_1 ... e_n are the vectors of the history, t that of the target. All events weigh alike, whatever the target.
+
+    pooling   "mean", or "sum" without the 1 / n
+    head      "product"; "concat" leaves out x * t: with `hidden=()` the score is then a part of the user plus a part
+              of the item, which ranks the items alike for every user (proved in *Pooling is blind*)
+    features  an item, in the history too, has the vectors of its features beside that of its id
+
+    Source: the base model of Zhou et al. 2018 (DIN), arXiv:1706.06978, section 4.
     """
 
     def __init__(

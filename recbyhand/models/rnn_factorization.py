@@ -12,10 +12,14 @@ from recbyhand.models.rnn_recommender import recurrent
 
 
 class RNNFactorization(Recommender):
-    """h_t = cell(e_t, h_{t-1});  u = h_n;  logit = u . e_i + b_i + b.
+    r"""$$h_t = \mathrm{cell}(e_t, h_{t-1}), \qquad \mathbf u = h_n, \qquad
+      \mathrm{logit} = \mathbf u \cdot \mathbf e_i + b_i + b$$
 
     One table of item vectors serves the history and the target, so a user who has seen an item lives in the
-    same space as the items. A user without history has u = 0, and is offered what is liked in general.
+    same space as the items. A user without history has u = 0, and is offered what is liked in general. `cell` is
+    "rnn", "lstm" or "gru".
+
+    Source: Hidasi et al. 2016 (GRU4Rec), arXiv:1511.06939, with a loss of the click in place of theirs.
     """
 
     def __init__(self, schema: Schema, *, dim: int = 16, cell: str = "gru"):

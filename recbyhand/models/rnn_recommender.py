@@ -22,10 +22,13 @@ def recurrent(cell: str, d_in: int, d_h: int) -> nn.Module:
 
 
 class RNNRecommender(Recommender):
-    """h_t = cell(e_t, h_{t-1}) over e_1, ..., e_n, e_target;  logit = MLP(h_{n+1}).
+    r"""$$h_t = \mathrm{cell}(e_t, h_{t-1}) \text{ over } e_1, \dots, e_n, e_{target}, \qquad
+      \mathrm{logit} = \mathrm{MLP}(h_{n+1})$$
 
-    The target is the last token: the state that has read it must already hold the verdict.
-    Sources: Elman 1990 (doi:10.1207/s15516709cog1402_1) for the cell; see `layers.RNNCell`.
+    The target is the last token: the state that has read it must already hold the verdict. `cell` is "rnn", "lstm" or
+    "gru"; `hidden` is the width of the state, and of the network on it.
+
+    Source: Elman 1990, doi:10.1207/s15516709cog1402_1, for the cell; see `layers.RNNCell`.
     """
 
     def __init__(self, schema: Schema, *, dim: int = 16, hidden: int = 32, cell: str = "gru"):

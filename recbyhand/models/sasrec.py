@@ -16,13 +16,18 @@ LOSSES = ("bce", "softmax", "sampled", "gbce")
 
 
 class SASRec(Recommender):
-    """h = encoder(sqrt(d) e + p), each position blind to later ones;  logit(u, i) = h_newest . e_i.
+    r"""$$h = \mathrm{encoder}(\sqrt d\, e + p), \qquad \mathrm{logit}_{ui} = h_{newest} \cdot e_i$$
 
-    Trained on the next item at every position in one pass: h_t on item t+1, the newest on the target if it was liked.
-    `loss` is "bce", the paper's (one random negative; Kang and McAuley 2018, arXiv:1808.09781), "softmax" over the
-    whole catalogue, "sampled" softmax, or "gbce" (`calibration` t; Petrov and Macdonald 2023, arXiv:2308.07192). The
-    last two draw `negatives` items a batch. Positions p count back from the newest event. Pre-norm and a feed-forward
+    Each position is blind to later ones, so the next item is learned at every position in one pass: h_t on item t + 1,
+    the newest on the target if it was liked. Positions p count back from the newest event. Pre-norm and a feed-forward
     as wide as the embedding, as in the paper, whose code adds the residual after the norm.
+
+    heads, layers, norm   of the encoder, see `TransformerEncoder`
+    loss         "bce", the paper's: one random negative; "softmax" over the whole catalogue; "sampled" softmax; "gbce"
+    negatives    how many items "sampled" and "gbce" draw a batch
+    calibration  t of "gbce" (Petrov and Macdonald 2023, arXiv:2308.07192)
+
+    Source: Kang and McAuley 2018, Self-attentive sequential recommendation, arXiv:1808.09781.
     """
 
     # fmt: off

@@ -17,12 +17,19 @@ from recbyhand.models.base import Recommender, blocks
 
 
 class Transformer4Rec(Recommender):
-    """m = encoder(e_1 ... e_n);  s = decoder([start, e_1 ... e_n], m);  logit = MLP([s_n, t, s_n * t]).
+    r"""$$m = \mathrm{encoder}(e_1 \dots e_n), \quad s = \mathrm{decoder}([start, e_1 \dots e_n],\, m), \quad
+      \mathrm{logit} = \mathrm{MLP}([s_n, t, s_n \odot t])$$
 
     s_k, k = 0 ... n, knows events 1 ... k: the encoder looks back only, the decoder's input is shifted by one, and s_k
-    may read m_1 ... m_k of the memory. loss = BCE(logit, y) + alpha * auxiliary: s_k must tell, of the history's next
-    event and never of the target, "item": which it is, by softmax over the catalogue or, if not 0, `sampled` items; or
-    "label": if it was liked, by the MLP of the click; events then carry their labels, so `ctr` takes history_of="all".
+    may read m_1 ... m_k of the memory. loss = BCE(logit, y) + alpha * auxiliary.
+
+    heads, layers, norm   of encoder and decoder, see `TransformerEncoder`
+    alpha      weight of the auxiliary loss; 0 leaves it out
+    auxiliary  what s_k must tell of the history's next event, never of the target: "item", which it is, by softmax
+               over the catalogue or, if not 0, `sampled` items; "label", if it was liked, by the MLP of the click:
+               events then carry their labels, so `ctr` takes history_of="all"
+
+    Source: encoder and decoder of Vaswani et al. 2017, arXiv:1706.03762; the joint loss is that of `JointRNN`.
     """
 
     # fmt: off

@@ -17,6 +17,7 @@ class TwoTowerMLP(Recommender):
     r"""$$\mathrm{logit} = \mathrm{MLP}_{user}(\mathbf u_u) \cdot \mathrm{MLP}_{item}(\mathbf v_i) + b$$
 
     The towers meet only in the inner product, so each side can be computed and stored without the other.
+    `out` is the length of the vectors that meet.
 
     Source: the user-item pair of networks of Huang et al. 2013 (DSSM), doi:10.1145/2505515.2505665, on ids.
     """
