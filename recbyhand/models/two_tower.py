@@ -20,7 +20,7 @@ class TwoTower(Recommender):
       \mathbf v_i = \mathrm{MLP}(\mathrm{item}_i)$$
 
     The towers meet in the inner product alone: all item vectors can be computed before anybody asks, and the best are
-    found by searching near u. Both have length 1 with `normalise`, and $\tau$ is `temperature`.
+    found by searching near u. Both have `out` numbers, length 1 with `normalise`, and $\tau$ is `temperature`.
 
     Pooling: a query of the user, a learned one plus a map of the user's vectors, attends over the history with `heads`
     heads; `pooling="mean"` is the control. `users=True` adds a vector per user id; a user who is unknown then has the
