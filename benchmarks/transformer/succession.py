@@ -1,6 +1,6 @@
 """What does BST lack in the world `succession`? Writes benchmarks/results/transformer/succession.csv.
 
-A film is clicked if, anywhere among the last 20 views, it came directly after its predecessor: two events at once decide.
+A film is clicked if, anywhere among the last 20 views, it came directly after its predecessor: it takes both to tell.
 One form of BST, and one factor changed at a time; the best epoch is chosen on validation. The same training for all
 forms of BST: 8 epochs, step size 0.005, batches of 256. `counts` is the same world with one difference: there the
 decoys are not chosen to have the pair's films as often, so that counting films tells something.
