@@ -31,9 +31,9 @@ FILE = RESULTS / "transformer" / "succession.csv"
 
 @cache
 def task_of(data: str, users: int = 1000):
-    """`succession`, or the same world with decoys that are not matched."""
-    if data == "succession":
-        return rbh.data.ctr(planted("succession", users=users))
+    """A planted world, or `succession` with decoys that are not matched."""
+    if data != "counts":
+        return rbh.data.ctr(planted(data, users=users))
     module = sys.modules[planted.__module__]
     rng = np.random.default_rng([list(module._WORLDS).index("succession"), 0])
     world = module._succession(rng, users, module.STRENGTH["succession"], evenly=0.0)
@@ -130,6 +130,11 @@ FORMS = {  # what is changed: data, settings of the form, settings of the traini
     "next film": ("succession", M.Transformer4Rec, {}),
     "GRU": ("succession", M.RNNRecommender, {"lr": 0.01, "batch_size": 1024}),
     "mean": ("succession", M.PooledSequence, {"lr": 0.01, "batch_size": 1024}),
+    "BST, order": ("order", {}, {"epochs": 5}),
+    "distance, order": ("order", {"relative": "distance"}, {"epochs": 5}),
+    "rotary, order": ("order", {"relative": "rotary"}, {"epochs": 5}),
+    "all read, order": ("order", {"read": "all"}, {"epochs": 5}),
+    "GRU, order": ("order", M.RNNRecommender, {"lr": 0.01, "batch_size": 1024, "epochs": 5}),
     "BST, counts": ("counts", {}, {}),
     "GRU, counts": ("counts", M.RNNRecommender, {"lr": 0.01, "batch_size": 1024}),
     "mean, counts": ("counts", M.PooledSequence, {"lr": 0.01, "batch_size": 1024}),
