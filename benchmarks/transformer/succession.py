@@ -105,6 +105,68 @@ class Form(M.BST):
         return self.mlp(torch.cat([z, t, z * t], 1) if self.read == "product" else z).squeeze(-1)  # (B,)
 
 
+D = 24  # the width of a form whose weights are set by hand
+ITEM, BEFORE, PLACE, TARGET, EVENT, ANSWER = slice(0, 8), slice(8, 16), slice(16, 20), 20, 21, 22
+
+
+def spread(total: float, squares: float) -> tuple[float, float]:
+    """Mean and deviation of D numbers: what a layer norm takes away."""
+    return total / D, (squares / D - (total / D) ** 2 + 1e-5) ** 0.5
+
+
+@torch.no_grad()
+def by_hand(schema, truth, parts=("vectors", "first", "second")):
+    """BST whose weights are set by hand, or those of some parts, and the others as they fall.
+
+    vectors   a film is a place in ITEM, a place in time an angle, and the target is marked
+    first     layer 1: each event looks at the one before it and writes down its film in BEFORE; the target at itself
+    second    layer 2: the target looks for an event with its own film in ITEM and its predecessor in BEFORE, at itself
+              if there is none; ANSWER says if it was an event; the head reads it
+    """
+    model = M.BST(schema, dim=D, heads=1, layers=2, norm="pre", positions="learned")
+    one, two = (layer.attention for layer in model.encoder.layers)
+    eye, turn = torch.eye(8), torch.tensor(2 * math.pi / D)
+    for part, layer in zip(("first", "second"), model.encoder.layers, strict=True):
+        if part in parts:
+            for weight in (*layer.attention.parameters(), *layer.feed_forward[-1].parameters()):
+                weight.zero_()
+    if "vectors" in parts:
+        angle = turn * torch.arange(schema.history + 1)  # (L + 1,)
+        model.item.id.weight.zero_()
+        model.item.id.weight[2:, ITEM] = eye[torch.tensor(truth.franchise)]
+        model.place.table.weight.zero_()
+        model.place.table.weight[:, PLACE] = torch.stack(
+            [angle.cos(), angle.sin(), -angle.cos(), -angle.sin()], 1
+        )
+        model.place.table.weight[0, TARGET] = model.place.table.weight[1:, EVENT] = 1
+        model.join.weight.copy_(torch.eye(D).repeat(1, 2))
+        model.join.bias.zero_()
+    if "first" in parts:
+        mean, deviation = spread(2, 4)
+        back = torch.tensor([[turn.cos(), -turn.sin()], [turn.sin(), turn.cos()]])
+        one.query.weight[:2, 16:18], one.query.weight[0, TARGET] = 2000 * back, 20_000
+        one.query.weight.mul_(deviation)
+        one.query.bias.copy_(one.query.weight.sum(1) * mean / deviation)
+        one.key.weight[:2, 16:18] = deviation * torch.eye(2)
+        one.value.weight[:8, ITEM], one.value.bias[:8] = deviation * eye, mean
+        one.out.weight[BEFORE, :8] = eye
+    if "second" in parts:
+        mean, deviation = spread(3, 5)
+        two.query.weight[:8, ITEM] = eye
+        two.query.weight[8:16, ITEM] = eye[torch.tensor(truth.permutation)].T
+        two.query.weight.mul_(16 * D**0.5 * deviation)
+        two.query.bias.copy_(two.query.weight.sum(1) * mean / deviation)
+        two.query.bias[16] = 8 * D**0.5
+        two.key.weight[:16, :16], two.key.weight[16, TARGET] = deviation * torch.eye(16), deviation
+        two.value.weight[0, EVENT], two.value.bias[0] = deviation, mean
+        two.out.weight[ANSWER, 0] = 1
+        for weight in model.mlp.parameters():
+            weight.zero_()
+        first, last = (layer for layer in model.mlp.modules() if isinstance(layer, nn.Linear))
+        first.weight[0, ANSWER], last.weight[0, 0], last.bias[0] = 1, 4 / 1.768, -2
+    return model
+
+
 def warmed(task, epochs: int):
     steps = epochs * math.ceil(len(task.train) / STEPS["batch_size"])
     return {"schedule": lambda step: min(1.0, (step + 1) / steps)}
@@ -126,6 +188,11 @@ FORMS = {  # what is changed: data, settings of the form, settings of the traini
     "product read": ("succession", {"read": "product"}, {}),
     "handed": ("succession", {"handed": True}, {}),
     "handed, large": ("succession", {"handed": True, "std": 1.0, "read": "product"}, {"lr": 0.01}),
+    "by hand": ("succession", ("vectors", "first", "second"), {"lr": 0.0, "epochs": 1}),
+    "width 24": ("succession", (), {}),
+    "vectors by hand": ("succession", ("vectors",), {}),
+    "vectors, layer 1": ("succession", ("vectors", "first"), {}),
+    "vectors, layer 2": ("succession", ("vectors", "second"), {}),
     "100,000 rows": ("succession", {}, {"users": 2500, "epochs": 4}),
     "next film": ("succession", M.Transformer4Rec, {}),
     "GRU": ("succession", M.RNNRecommender, {"lr": 0.01, "batch_size": 1024}),
@@ -149,6 +216,8 @@ def measure(name: str, seed: int) -> dict:
         how |= warmed(task, how.pop("warm"))
     if name == "next film":
         make = partial(form, task.schema, alpha=1.0, layers=2)
+    elif isinstance(form, tuple):
+        make = partial(by_hand, task.schema, task.dataset.truth, form)
     else:
         make = partial(Form, task.schema, **form) if isinstance(form, dict) else partial(form, task.schema)
     row, _ = trained(make, task, seed=seed, **how)
