@@ -30,12 +30,15 @@ class BST(Recommender):
     arXiv:1905.06874). `positions="learned"` or "sinusoidal" count events back from the target, "none" leaves them out.
     `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
     history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
+    Of what comes out, the target's place is read, as the paper's section 2.3 says (FuxiCTR pools all by default). `std` is the
+    size at which the vectors of ids, features and positions start; where events must be read in pairs, 1 learns sooner.
     """
 
     # fmt: off
     def __init__(
         self, schema: Schema, *, dim: int = 16, users: bool = False, features: bool = False, positions: str = "time",
         heads: int = 2, layers: int = 1, norm: str = "post", dropout: float = 0.0, hidden: tuple[int, ...] = (32,),
+        std: float = 0.05,
     ):
         # fmt: on
         super().__init__()
@@ -56,6 +59,10 @@ class BST(Recommender):
             dim, heads, layers, norm=norm, dropout=dropout, activation="leaky_relu"
         )
         self.mlp = MLP([dim + self.user.width, *sizes("hidden", hidden), 1], dropout=dropout)
+        larger = number("std", std, above=0) / 0.05  # the size at which all tables start
+        with torch.no_grad():
+            for table in (m for m in self.modules() if isinstance(m, nn.Embedding) and m.weight.requires_grad):
+                table.weight.mul_(larger)
 
     def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The sequence that is encoded, target last: (B, L + 1, dim), and its mask (B, L + 1)."""

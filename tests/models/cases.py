@@ -39,7 +39,7 @@ WITH_HISTORY = {
     "BST": (
         {},
         {"users": True, "features": True, "positions": "learned", "layers": 2, "norm": "pre"},
-        {"positions": "none"},
+        {"positions": "none", "std": 1.0},
     ),
     "SASRec": (
         {"dropout": 0.0},

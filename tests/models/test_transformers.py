@@ -99,6 +99,30 @@ def test_bst_has_fixed_sinusoids():
     assert "place.table.weight" not in dict(BST(SCHEMA, positions="none").named_parameters())
 
 
+def test_bst_vectors_start_at_std():
+    """All tables, and nothing else; rows of padding and fixed sines stay as they are."""
+    for positions in ("time", "sinusoidal"):
+        small, large = (
+            dict(
+                _seeded(
+                    BST, SCHEMA, dim=8, users=True, features=True, positions=positions, std=std
+                ).state_dict()
+            )
+            for std in (0.05, 0.5)
+        )
+        for name, weight in small.items():
+            table = "table" in name or name.startswith(("item.", "user."))
+            fixed = positions == "sinusoidal" and name.startswith("place.")
+            torch.testing.assert_close(large[name], weight * (10 if table and not fixed else 1), msg=name)
+    with pytest.raises(ValueError, match="std"):
+        BST(SCHEMA, std=0)
+
+
+def _seeded(make, *args, **settings):
+    torch.manual_seed(0)
+    return make(*args, **settings)
+
+
 # --- SASRec ---------------------------------------------------------------------------------------------
 
 
