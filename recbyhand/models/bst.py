@@ -30,8 +30,8 @@ class BST(Recommender):
     arXiv:1905.06874). `positions="learned"` or "sinusoidal" count events back from the target, "none" leaves them out.
     `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
     history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
-    Of what comes out, the target's place is read, as the paper's section 2.3 says (FuxiCTR pools all by default). `std` is the
-    size at which the vectors of ids, features and positions start; where events must be read in pairs, 1 learns sooner.
+    What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default). `std` is the
+    size at which the vectors of ids, features and positions start.
     """
 
     # fmt: off
