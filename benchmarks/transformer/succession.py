@@ -40,54 +40,32 @@ def task_of(data: str, users: int = 1000):
     return rbh.data.ctr(module._tables("succession", 0, users, world, rng))
 
 
-class Distance(L.MultiHeadAttention):
-    """Looks back only; a learned number for each head and distance is added to the scores, at first -slope distance."""
-
-    def prepare(self, length: int, slope: float) -> None:
-        slopes = slope * 2.0 ** -torch.arange(self.heads)[:, None]  # (H, 1)
-        self.near = nn.Parameter(-slopes * torch.arange(length))  # (H, T)
-
-    def forward(self, x, y=None, mask=None, *, return_weights=False):
-        q, k, v = (self.split(part(x)) for part in (self.query, self.key, self.value))  # (B, H, T, d)
-        t = torch.arange(x.shape[1])
-        back = t[:, None] - t  # (T, T)
-        s = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5 + self.near[:, back.clamp(min=0)]  # (B, H, T, T)
-        a = s.masked_fill(back < 0, torch.finfo(s.dtype).min).softmax(-1)  # (B, H, T, T)
-        out = self.out((a @ v).transpose(1, 2).flatten(2))  # (B, T, dim)
-        return (out, a) if return_weights else out
-
-
 class Form(M.BST):
     """BST with pre-norm and places, and one thing changed. No history of this world is padded.
 
     Of the last layer only the target's row is computed, where nothing else is read: the logits are those of BST.
     """
 
-    def __init__(
-        self, schema, *, dim=16, heads=2, layers=2, std=0.05, slope=None, read="target", handed=False
-    ):
-        super().__init__(schema, dim=dim, heads=heads, layers=layers, norm="pre", positions="learned")
-        with torch.no_grad():
-            self.item.id.weight.mul_(std / 0.05)
-            self.place.table.weight.mul_(std / 0.05)
-        if slope is not None:  # in all layers but the last
+    def __init__(self, schema, *, layers=2, std=0.05, near=False, flat=False, read="target", handed=False):
+        super().__init__(schema, layers=layers, norm="pre", positions="learned", std=std, near=near or flat)
+        if flat:  # a number for each distance, which starts at 0
             for layer in self.encoder.layers[:-1]:
-                layer.attention.__class__ = Distance
-                layer.attention.prepare(schema.history + 1, slope)
+                nn.init.zeros_(layer.attention.near)
         self.all = read == "all"
         if self.all:
-            self.mlp = L.MLP([(schema.history + 1) * dim, 32, 1])
-        self.before = nn.Linear(self.item.width, dim) if handed else None
+            self.mlp = L.MLP([(schema.history + 1) * self.join.out_features, 32, 1])
+        self.before = nn.Linear(self.item.width, self.join.out_features) if handed else None
 
     def forward(self, batch):
         x, _ = self.tokens(batch)  # (B, T, dim)
+        place = F.pad(L.age(batch.history_mask), (0, 1))  # (B, T)
         if self.before is not None:  # each event is handed the film before it
             x = x + self.before(F.pad(self.item(batch.history), (0, 0, 1, 0)))  # (B, T, dim)
         if self.all:
             return self.mlp(self.encoder(x).flatten(1)).squeeze(-1)  # (B,)
         *before, last = self.encoder.layers
         for layer in before:
-            x = layer(x)  # (B, T, dim)
+            x = layer(x, place=place)  # (B, T, dim)
         y = last.norm_attention(x)  # (B, T, dim)
         z = x[:, -1:] + last.attention(y[:, -1:], y)  # (B, 1, dim)
         z = z + last.feed_forward(last.norm_feed_forward(z))  # (B, 1, dim)
@@ -172,9 +150,9 @@ GRU_STEPS = {"lr": 0.01, "batch_size": 1024, "epochs": 12}
 FORMS = {  # data, settings of the form, settings of the training
     "BST": ("succession", {}, {}),
     "large": ("succession", {"std": 1.0}, {}),
-    "near": ("succession", {"slope": 1.0}, {}),
-    "flat, large": ("succession", {"std": 1.0, "slope": 0.0}, {}),
-    "near, large": ("succession", {"std": 1.0, "slope": 1.0}, {}),
+    "near": ("succession", {"near": True}, {}),
+    "flat, large": ("succession", {"std": 1.0, "flat": True}, {}),
+    "near, large": ("succession", {"std": 1.0, "near": True}, {}),
     "handed": ("succession", {"handed": True}, {}),
     "handed, large": ("succession", {"handed": True, "std": 1.0}, {}),
     "GRU": ("succession", GRU, GRU_STEPS),
@@ -190,8 +168,8 @@ FORMS = {  # data, settings of the form, settings of the training
     "vectors, layer 1": ("succession", ("vectors", "first"), {}),
     "BST, order": ("order", {}, {}),
     "large, order": ("order", {"std": 1.0}, {}),
-    "near, order": ("order", {"slope": 1.0}, {}),
-    "near, large, order": ("order", {"std": 1.0, "slope": 1.0}, {}),
+    "near, order": ("order", {"near": True}, {}),
+    "near, large, order": ("order", {"std": 1.0, "near": True}, {}),
     "GRU, order": ("order", GRU, GRU_STEPS),
     "GRU, large, order": ("order", partial(GRU, std=1.0), GRU_STEPS),
     "BST, counts": ("counts", {}, {}),

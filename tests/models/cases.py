@@ -40,6 +40,7 @@ WITH_HISTORY = {
         {},
         {"users": True, "features": True, "positions": "learned", "layers": 2, "norm": "pre"},
         {"positions": "none", "std": 1.0},
+        {"positions": "learned", "layers": 2, "near": True},
     ),
     "SASRec": (
         {"dropout": 0.0},
