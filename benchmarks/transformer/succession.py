@@ -46,8 +46,15 @@ class Form(M.BST):
     Of the last layer only the target's row is computed, where nothing else is read: the logits are those of BST.
     """
 
-    def __init__(self, schema, *, layers=2, std=0.05, near=False, flat=False, read="target", handed=False):
-        super().__init__(schema, layers=layers, norm="pre", positions="learned", std=std, near=near or flat)
+    def __init__(
+        self, schema, *, layers=2, std=0.05, near=False, flat=False, added=False, read="target", handed=False
+    ):
+        super().__init__(schema, layers=layers, norm="pre", positions="learned", near=near or flat)
+        with torch.no_grad():
+            self.item.id.weight.mul_(std / 0.05)
+            if added:  # W [e, p] starts as e + p
+                self.join.weight.copy_(torch.eye(len(self.join.weight)).repeat(1, 2))
+                self.join.bias.zero_()
         if flat:  # a number for each distance, which starts at 0
             for layer in self.encoder.layers[:-1]:
                 nn.init.zeros_(layer.attention.near)
@@ -147,14 +154,15 @@ def warmed(task, epochs: int):
 
 
 GRU_STEPS = {"lr": 0.01, "batch_size": 1024, "epochs": 12}
+ALL = {"near": True, "std": 1.0, "added": True}
 FORMS = {  # data, settings of the form, settings of the training
     "BST": ("succession", {}, {}),
-    "large": ("succession", {"std": 1.0}, {}),
-    "near": ("succession", {"near": True}, {}),
-    "flat, large": ("succession", {"std": 1.0, "flat": True}, {}),
-    "near, large": ("succession", {"std": 1.0, "near": True}, {}),
-    "handed": ("succession", {"handed": True}, {}),
-    "handed, large": ("succession", {"handed": True, "std": 1.0}, {}),
+    "all three": ("succession", ALL, {}),
+    "without near": ("succession", ALL | {"near": False}, {}),
+    "without large": ("succession", ALL | {"std": 0.05}, {}),
+    "without added": ("succession", ALL | {"added": False}, {}),
+    "flat": ("succession", ALL | {"near": False, "flat": True}, {}),
+    "handed": ("succession", ALL | {"near": False, "handed": True}, {}),
     "GRU": ("succession", GRU, GRU_STEPS),
     "GRU, large": ("succession", partial(GRU, std=1.0), GRU_STEPS),
     "step 0.002": ("succession", {}, {"lr": 0.002}),
@@ -167,9 +175,7 @@ FORMS = {  # data, settings of the form, settings of the training
     "next film": ("succession", M.Transformer4Rec, {}),
     "vectors, layer 1": ("succession", ("vectors", "first"), {}),
     "BST, order": ("order", {}, {}),
-    "large, order": ("order", {"std": 1.0}, {}),
-    "near, order": ("order", {"near": True}, {}),
-    "near, large, order": ("order", {"std": 1.0, "near": True}, {}),
+    "all three, order": ("order", ALL, {}),
     "GRU, order": ("order", GRU, GRU_STEPS),
     "GRU, large, order": ("order", partial(GRU, std=1.0), GRU_STEPS),
     "BST, counts": ("counts", {}, {}),
