@@ -269,7 +269,7 @@ def _all(rng, users, s):
     )
 
 
-def _succession(rng, users, s, evenly=2.0):
+def _succession(rng, users, s):
     n = 8
     franchise, members = _franchises(rng, n, n)
     predecessor = _cycle(rng, n)
@@ -280,9 +280,9 @@ def _succession(rng, users, s, evenly=2.0):
     planted = _in_window(follows, HISTORY - 1) > 0  # (U, I, n): both views lie in the window
     chances = count * count[..., predecessor]  # (U, I, n) how many pairs could have been neighbours
     # Half of the targets succeed their predecessor. The others are the likelier the more often they could have, so
-    # that counting does not tell them apart (`evenly=0`: equally likely, and counting tells something).
+    # that counting does not tell them apart.
     wanted = rng.random((users, IMPRESSIONS, 1)) < 0.5
-    weight = np.where(planted == wanted, np.where(planted, 1.0, chances**evenly) * (chances > 0), 0) + 1e-9
+    weight = np.where(planted == wanted, np.where(planted, 1.0, chances**2.0) * (chances > 0), 0) + 1e-9
     targets = (np.log(weight) + rng.gumbel(size=weight.shape)).argmax(-1)  # (U, I)
     z = s * _sign(np.take_along_axis(planted, targets[..., None], -1)[..., 0])
     return SimpleNamespace(
