@@ -5,7 +5,7 @@ A film is clicked if, anywhere among the last 20 views, it came directly after i
 left of it without all that this world does not need, and so cheap enough to be asked often: three epochs. A reader that
 is neither `near` nor `handed` sees no order. Step size and batches are the same for all, the best epoch is chosen on
 validation.
-`python -m benchmarks.transformer.succession 0 both GRU` measures these rows for seed 0; other rows stay as they are.
+`python -m benchmarks.transformer.succession 0 BST` measures these rows for seed 0; other rows stay as they are.
 """
 
 from __future__ import annotations
