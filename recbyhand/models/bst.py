@@ -31,9 +31,9 @@ class BST(Recommender):
     `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
     history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
     What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default).
-    Two settings are not the paper's; where two neighbours decide together, both are needed (lesson BST). `std` is the
-    size at which the vectors of ids, features and positions start. `near=True`: in all layers but the last an event
-    looks back only, and at first at its neighbours; each head learns a number for each distance.
+    Two settings are not the paper's. `std` is the size at which the vectors of ids, features and positions start.
+    `near=True`: in all layers but the last an event looks back only, and at first at its neighbours; each head learns a
+    number for each distance (see `MultiHeadAttention`).
     """
 
     # fmt: off

@@ -12,9 +12,18 @@ import pytest
 import torch
 
 import recbyhand as rbh
+from benchmarks.transformer.succession import by_hand
 
 DIN = 0.64  # the best of its seeds in benchmarks/results/transformer/bst.csv
 MARGIN = 0.02
+
+
+def test_two_layers_can_read_neighbours():
+    """The world `succession` is within reach of two layers: weights set by hand score as the truth does."""
+    task = rbh.data.ctr(rbh.data.planted("succession"))
+    auc = rbh.evaluate(by_hand(task.schema, task.dataset.truth).eval(), task.test)["auc"].item()
+    ceiling = task.dataset.truth.ceiling(task.test).auc
+    assert ceiling.low < auc < ceiling.high
 
 
 @pytest.fixture(scope="module")
