@@ -1,8 +1,8 @@
 """Chapter 5, joint training: where clicks are few, the next film of the history teaches what they cannot.
 
-2,000 clicks of `drift`. In the bench (five seeds, best of four settings each) clicks alone reached .55 to .57 and with
-the second loss .69 to .70, in every seed: MARGIN is half the gap. Here each side has the setting that validation chose
-for it, and fewer epochs: clicks alone get twice as many.
+2,000 clicks of `drift`. In the bench (three seeds, best of four settings each) clicks alone reached .53 to .58 and with
+the second loss .69 to .70: MARGIN is half the smallest gap. Here each side has the setting that validation chose for
+it, and fewer epochs: clicks alone get twice as many.
 """
 
 from __future__ import annotations
