@@ -1,8 +1,8 @@
 """What does BST owe to time, and how much data does it need? Writes benchmarks/results/transformer/bst.csv.
 
-`fading`: BST with time gaps and with places, DIN with either and with neither, one setting for each family, five
+`fading`: BST with time gaps and with places, DIN with either and with neither, one setting for each family, three
 seeds. `100k`: BST, DIN and DeepFM, all with users and features, on 5,000, 20,000 and all training rows. Every model
-gets the same two step sizes at every size, chosen by validation AUC from seed 0, then four more. The rows that are
+gets the same two step sizes at every size, chosen by validation AUC from seed 0, then two more seeds. The rows that are
 left out are left out of training, not of the histories.
 `python -m benchmarks.transformer.bst 100k` measures one data set only and keeps the other rows.
 """
@@ -20,7 +20,7 @@ import recbyhand as rbh
 from benchmarks._recording import keep, search, task_on, trained
 
 M, L = rbh.models, rbh.layers
-SEEDS = 5
+SEEDS = 3
 SIZES = {
     5_000: 10,
     20_000: 6,
