@@ -29,6 +29,7 @@ def scaled_dot_product_attention(
     v: Tensor,
     mask: Tensor | None = None,
     *,
+    bias: Tensor | None = None,
     dropout: float = 0.0,
     fused: bool = False,
     return_weights: bool = False,
@@ -38,8 +39,9 @@ def scaled_dot_product_attention(
     $$ \mathrm{out} = A V, \qquad A = \mathrm{softmax}(Q K^\top / \sqrt{d_k}) $$
 
     q (..., Tq, d_k), k (..., Tk, d_k), v (..., Tk, d_v) -> out (..., Tq, d_v); d_v is free. `mask` is bool and
-    broadcasts to (..., Tq, Tk); a query that may look at nothing gets zeros, in any precision. `dropout` is
-    the share of weights dropped. `return_weights=True` gives (out, A) with A (..., Tq, Tk), before dropout.
+    broadcasts to (..., Tq, Tk); a query that may look at nothing gets zeros, in any precision. `bias`, of a shape that
+    broadcasts likewise, is added to the scores. `dropout` is the share of weights dropped. `return_weights=True` gives
+    (out, A) with A (..., Tq, Tk), before dropout.
     `fused=True` hands the same to torch's fused kernel, which is faster and keeps no weights.
 
     Raises TypeError for a mask that is not bool, ValueError for weights of the fused kernel.
@@ -52,10 +54,12 @@ def scaled_dot_product_attention(
             raise ValueError(
                 "the fused kernel keeps no weights: leave out fused=True, or return_weights=True"
             )
-        return _fused(q, k, v, mask, dropout)
+        return _fused(q, k, v, mask, bias, dropout)
     s = (q * q.shape[-1] ** -0.5) @ k.transpose(
         -2, -1
     )  # (..., Tq, Tk) q is scaled first: no overflow in half
+    if bias is not None:
+        s = s + bias  # (..., Tq, Tk)
     if mask is not None:
         s = s.masked_fill(~mask, torch.finfo(s.dtype).min)  # (..., Tq, Tk) the softmax makes it 0
     a = s.softmax(dim=-1)  # (..., Tq, Tk)
@@ -66,12 +70,16 @@ def scaled_dot_product_attention(
     return (out, a) if return_weights else out
 
 
-def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+def _fused(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None, dropout: float
+) -> Tensor:
     """torch's kernel, whose answer to a query without keys depends on its version: here it is zeros."""
     if mask is None:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)  # (..., Tq, d_v)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)  # (..., Tq, d_v)
     some = mask.any(dim=-1, keepdim=True)  # (..., Tq, 1)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | ~some, dropout_p=dropout)  # (..., Tq, d_v)
+    may = mask | ~some  # (..., Tq, Tk)
+    may = may if bias is None else bias.masked_fill(~may, -torch.inf)  # (..., Tq, Tk)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=may, dropout_p=dropout)  # (..., Tq, d_v)
     return out * some  # (..., Tq, d_v)
 
 
@@ -89,14 +97,19 @@ class MultiHeadAttention(nn.Module):
     memory_dim  width of y; without it dim
     dropout     share of the weights dropped while training
     rotary      turn queries and keys by their positions, so that scores know the distance (see `rotate`)
+    near        if not 0, scores get a learned number for each head and distance, `near` of them (longer distances share
+                the last); it starts at -distance / 2^h, so that what is near is seen best, and only what is as old or
+                older is seen at all. `place` (B, T) then says how far back each position of x is, 0 = the last
 
     `mask` is (Tq, Tk), (B, Tq or 1, Tk), or per head (B, H, Tq, Tk): True where a query may look at a key.
     `return_weights=True` gives (out, A) with A (B, H, Tq, Tk). Without it the fused kernel runs where it is faster: on
     a GPU, and on a CPU for long sequences.
     The keys have no bias: it would add one number to all scores of a query, which the softmax does not notice.
 
-    Raises ValueError for heads that do not divide, an odd d_k with `rotary`, or a mask of another shape.
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    Raises ValueError for heads that do not divide, an odd d_k with `rotary`, `near` without `place` or in cross
+    attention, or a mask of another shape.
+    Sources: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2; for `near` Raffel et al. 2020, arXiv:1910.10683
+    (a learned number for each distance), and Press et al. 2022, arXiv:2108.12409 (how it starts).
     """
 
     def __init__(
@@ -109,6 +122,7 @@ class MultiHeadAttention(nn.Module):
         memory_dim: int | None = None,
         dropout: float = 0.0,
         rotary: bool = False,
+        near: int = 0,
     ):
         super().__init__()
         if (d_k is None or d_v is None) and dim % heads:
@@ -123,14 +137,29 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(memory_dim or dim, heads * d_k, bias=False)
         self.value = nn.Linear(memory_dim or dim, heads * d_v)
         self.out = nn.Linear(heads * d_v, dim)
+        if near:
+            slope = 2.0 ** -torch.arange(heads)[:, None]  # (H, 1)
+            self.near = nn.Parameter(-slope * torch.arange(near))  # (H, near)
+        else:
+            self.near = None
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, H d) -> (B, H, T, d): a head is a block of neighbouring columns."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(
-        self, x: Tensor, y: Tensor | None = None, mask: Tensor | None = None, *, return_weights: bool = False
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        place: Tensor | None = None,
+        return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
+        if self.near is not None and (place is None or y is not None):
+            raise ValueError(
+                "near is for self-attention, and takes place (B, T): how far back each position is"
+            )
         y = x if y is None else y  # (B, Tk, memory_dim)
         q, k, v = (
             self.split(self.query(x)),
@@ -141,8 +170,13 @@ class MultiHeadAttention(nn.Module):
             q, k = rotate(q), rotate(k)  # (B, H, Tq, d_k), (B, H, Tk, d_k)
         if mask is not None:
             mask = self._four(mask, len(x), x.shape[1], y.shape[1])  # (B or 1, H or 1, Tq or 1, Tk)
+        bias = None
+        if self.near is not None:
+            back = place[:, None] - place[:, :, None]  # (B, T, T) how much older the key is than the query
+            bias = self.near[:, back.clamp(0, self.near.shape[1] - 1)].transpose(0, 1)  # (B, H, T, T)
+            mask = (back >= 0)[:, None] if mask is None else mask & (back >= 0)[:, None]  # (B, H or 1, T, T)
         fused = not return_weights and (x.device.type != "cpu" or y.shape[1] > SHORT)
-        how = {"fused": fused, "return_weights": return_weights}
+        how = {"bias": bias, "fused": fused, "return_weights": return_weights}
         found = scaled_dot_product_attention(q, k, v, mask, dropout=self.dropout * self.training, **how)
         heads, a = found if return_weights else (found, None)  # (B, H, Tq, d_v), (B, H, Tq, Tk)
         out = self.out(heads.transpose(1, 2).flatten(2))  # (B, Tq, dim)

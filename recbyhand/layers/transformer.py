@@ -47,7 +47,8 @@ class EncoderLayer(_Layer):
     pre-norm (GPT-2, SASRec):     x <- x + attention(LN(x));   x <- x + FFN(LN(x))
 
     x (B, T, dim) -> (B, T, dim); `mask` as in `MultiHeadAttention`; `return_weights=True` gives (x, A) with
-    A (B, H, T, T). `heads`, `d_k`, `d_v`, `rotary` go to the attention; `hidden`, `activation` to the feed-forward;
+    A (B, H, T, T). `heads`, `d_k`, `d_v`, `rotary`, `near` go to the attention, which is handed `place` (B, T) for
+    `near`; `hidden`, `activation` to the feed-forward;
     `dropout` acts on the weights, inside the feed-forward, and on each part before it is added.
     Its `nn.LayerNorm` equals `LayerNorm`. Raises ValueError for another `norm`.
     Sources: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745 (pre against post).
@@ -69,13 +70,20 @@ class EncoderLayer(_Layer):
         self.feed_forward = FeedForward(dim, hidden, dropout=dropout, activation=activation)
         self.norm_attention, self.norm_feed_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, *, return_weights: bool = False):
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        *,
+        place: Tensor | None = None,
+        return_weights: bool = False,
+    ):
         weights = []
 
         def attend(x: Tensor) -> Tensor:
             if not return_weights:
-                return self.attention(x, mask=mask)  # (B, T, dim)
-            x, a = self.attention(x, mask=mask, return_weights=True)  # (B, T, dim), (B, H, T, T)
+                return self.attention(x, mask=mask, place=place)  # (B, T, dim)
+            x, a = self.attention(x, mask=mask, place=place, return_weights=True)  # (B, T, dim), (B, H, T, T)
             weights.append(a)
             return x
 
@@ -144,18 +152,29 @@ class TransformerEncoder(nn.Module):
     x holds embeddings and positions already. `mask` as in `MultiHeadAttention`: `mask[:, None]` for padding,
     `causal_mask(T)` for an encoder that does not look ahead. With norm="pre" a last layer norm follows, since there
     the sum of all layers comes out as it is. `return_weights=True` gives (x, [A of each layer]). Settings go to
-    `EncoderLayer`. Source: Vaswani et al. 2017, arXiv:1706.03762.
+    `EncoderLayer`; `near` to all of them but the last, which reads from any distance, and `place` (B, T) comes with it.
+    Source: Vaswani et al. 2017, arXiv:1706.03762.
     """
 
-    def __init__(self, dim: int, heads: int = 2, layers: int = 2, **settings):
+    def __init__(self, dim: int, heads: int = 2, layers: int = 2, *, near: int = 0, **settings):
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(dim, heads, **settings) for _ in range(layers))
+        last = layers - 1
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, heads, near=near if n < last else 0, **settings) for n in range(layers)
+        )
         self.norm = nn.LayerNorm(dim) if settings.get("norm") == "pre" else nn.Identity()
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, *, return_weights: bool = False):
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        *,
+        place: Tensor | None = None,
+        return_weights: bool = False,
+    ):
         weights = []
         for layer in self.layers:
-            x = layer(x, mask, return_weights=return_weights)  # (B, T, dim)
+            x = layer(x, mask, place=place, return_weights=return_weights)  # (B, T, dim)
             if return_weights:
                 x, a = x  # (B, T, dim), (B, H, T, T)
                 weights.append(a)

@@ -30,12 +30,17 @@ class BST(Recommender):
     arXiv:1905.06874). `positions="learned"` or "sinusoidal" count events back from the target, "none" leaves them out.
     `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
     history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
+    What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default).
+    Two settings are not the paper's. `std` is the size at which the vectors of ids, features and positions start.
+    `near=True`: in all layers but the last an event looks back only, and at first at its neighbours; each head learns a
+    number for each distance (see `MultiHeadAttention`).
     """
 
     # fmt: off
     def __init__(
         self, schema: Schema, *, dim: int = 16, users: bool = False, features: bool = False, positions: str = "time",
         heads: int = 2, layers: int = 1, norm: str = "post", dropout: float = 0.0, hidden: tuple[int, ...] = (32,),
+        std: float = 0.05, near: bool = False,
     ):
         # fmt: on
         super().__init__()
@@ -52,10 +57,17 @@ class BST(Recommender):
         self.join = nn.Linear(self.item.width + (dim if positions != "none" else 0), dim)
         if positions == "none":
             del self.place
+        self.near = schema.history + 1 if flag("near", near) else 0
+        if near and layers < 2:
+            raise ValueError("near is for all layers but the last: give layers=2 or more")
         self.encoder = TransformerEncoder(
-            dim, heads, layers, norm=norm, dropout=dropout, activation="leaky_relu"
+            dim, heads, layers, near=self.near, norm=norm, dropout=dropout, activation="leaky_relu"
         )
         self.mlp = MLP([dim + self.user.width, *sizes("hidden", hidden), 1], dropout=dropout)
+        larger = number("std", std, above=0) / 0.05  # the size at which all tables start
+        with torch.no_grad():
+            for table in (m for m in self.modules() if isinstance(m, nn.Embedding) and m.weight.requires_grad):
+                table.weight.mul_(larger)
 
     def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The sequence that is encoded, target last: (B, L + 1, dim), and its mask (B, L + 1)."""
@@ -69,13 +81,18 @@ class BST(Recommender):
             parts.append(self.place(nn.functional.pad(age(batch.history_mask), (0, 1))))  # (B, L + 1, dim)
         return self.join(torch.cat(parts, dim=-1)), mask
 
+    def encode(self, batch: Batch, return_weights: bool = False):
+        """(B, T, dim), T = L + 1, target last; with the weights of each layer if asked."""
+        x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
+        place = nn.functional.pad(age(batch.history_mask), (0, 1)) if self.near else None  # (B, T)
+        return self.encoder(x, mask[:, None], place=place, return_weights=return_weights)
+
     def attention(self, batch: Batch) -> list[Tensor]:
         """Per layer (B, H, T, T), T = L + 1: who looked (rows) at whom; the target is last. 0 for and at padding."""
-        x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
-        _, weights = self.encoder(x, mask[:, None], return_weights=True)
+        mask = nn.functional.pad(batch.history_mask, (0, 1), value=True)  # (B, T)
+        _, weights = self.encode(batch, return_weights=True)
         return [a * mask[:, None, :, None] for a in weights]  # each (B, H, T, T)
 
     def forward(self, batch: Batch) -> Tensor:
-        x, mask = self.tokens(batch)  # (B, T, dim), (B, T)
-        z = self.encoder(x, mask[:, None])[:, -1]  # (B, dim) what the target has become
+        z = self.encode(batch)[:, -1]  # (B, dim) what the target has become
         return self.mlp(concat(z, self.user(batch))).squeeze(-1)  # (B,)

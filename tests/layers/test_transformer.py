@@ -46,6 +46,27 @@ def double(*shape):
 # --- one attention --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mask", [None, (3, 1, 7, 5)])
+def test_a_bias_is_added_to_the_scores(mask):
+    q, k, v, bias = double(3, 2, 7, 4), double(3, 2, 5, 4), double(3, 2, 5, 6), double(3, 2, 7, 5)
+    mask = None if mask is None else random_mask(*mask)
+    scores = torch.einsum("bhqd,bhkd->bhqk", q, k) / 2 + bias
+    a = (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
+    for fused in (False, True):
+        torch.testing.assert_close(scaled_dot_product_attention(q, k, v, mask, bias=bias, fused=fused), a @ v)
+
+
+def test_near_is_for_self_attention_with_places():
+    layer = MultiHeadAttention(8, near=3)
+    x, place = torch.randn(2, 4, 8), torch.tensor([[3, 2, 1, 0]] * 2)
+    assert layer(x, place=place).shape == (2, 4, 8)
+    for wrong in ({}, {"y": x, "place": place}):
+        with pytest.raises(ValueError, match="place"):
+            layer(x, **wrong)
+    _, a = layer(x, place=place, return_weights=True)
+    assert (a.triu(1) == 0).all()  # nothing newer
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("mask", [None, (7, 5), (3, 1, 1, 5), (3, 2, 7, 5)])
 @pytest.mark.parametrize("d_v", [4, 6])

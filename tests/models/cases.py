@@ -39,7 +39,8 @@ WITH_HISTORY = {
     "BST": (
         {},
         {"users": True, "features": True, "positions": "learned", "layers": 2, "norm": "pre"},
-        {"positions": "none"},
+        {"positions": "none", "std": 1.0},
+        {"positions": "learned", "layers": 2, "near": True},
     ),
     "SASRec": (
         {"dropout": 0.0},

@@ -99,6 +99,54 @@ def test_bst_has_fixed_sinusoids():
     assert "place.table.weight" not in dict(BST(SCHEMA, positions="none").named_parameters())
 
 
+def test_bst_near_is_what_loops_say(batch):
+    """Layer 1 by a loop: scores, a number for each distance, the past only; padding moves nothing."""
+    model = lively(BST(SCHEMA, dim=8, layers=2, positions="learned", near=True))
+    first, last = (layer.attention for layer in model.encoder.layers)
+    assert first.near.shape == (2, 6)
+    assert last.near is None
+    torch.testing.assert_close(first.near[:, :3], torch.tensor([[0, -1, -2], [0, -0.5, -1]]).double())
+    with torch.no_grad():
+        first.near.normal_()
+    x, mask = model.tokens(batch)
+    q, k = first.split(first.query(x)), first.split(first.key(x))  # (B, H, T, d)
+    found = model.attention(batch)[0]  # (B, H, T, T)
+    for b in range(len(batch)):
+        real = [t for t in range(6) if mask[b, t]]  # in this order, whatever padding lies between
+        for h in range(2):
+            for m, t in enumerate(real):
+                seen = real[: m + 1]
+                scores = [q[b, h, t] @ k[b, h, u] / 2 + first.near[h, m - n] for n, u in enumerate(seen)]
+                torch.testing.assert_close(found[b, h, t, seen], torch.stack(scores).softmax(0))
+                assert found[b, h, t].sum().item() == pytest.approx(1)
+    with pytest.raises(ValueError, match="layers=2"):
+        BST(SCHEMA, near=True)
+
+
+def test_bst_vectors_start_at_std():
+    """All tables, and nothing else; rows of padding and fixed sines stay as they are."""
+    for positions in ("time", "sinusoidal"):
+        small, large = (
+            dict(
+                _seeded(
+                    BST, SCHEMA, dim=8, users=True, features=True, positions=positions, std=std
+                ).state_dict()
+            )
+            for std in (0.05, 0.5)
+        )
+        for name, weight in small.items():
+            table = "table" in name or name.startswith(("item.", "user."))
+            fixed = positions == "sinusoidal" and name.startswith("place.")
+            torch.testing.assert_close(large[name], weight * (10 if table and not fixed else 1), msg=name)
+    with pytest.raises(ValueError, match="std"):
+        BST(SCHEMA, std=0)
+
+
+def _seeded(make, *args, **settings):
+    torch.manual_seed(0)
+    return make(*args, **settings)
+
+
 # --- SASRec ---------------------------------------------------------------------------------------------
 
 
