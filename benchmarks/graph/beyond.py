@@ -1,8 +1,9 @@
 """Does the text of a title help a film that nobody has rated? Writes benchmarks/results/graph/beyond.csv.
 
 MovieLens 100K. One model throughout, the lesson's `Known`: a vector per user meets a linear map of what is known of a
-film, and what is known is all that changes: its id, its genres and decade, the frozen vector of its title, the mean
-of the title's word pieces without the encoder, random numbers as many as the title's. Films are dealt into ten parts.
+film, and what is known is all that changes: its id, its genres and decade, the frozen vector of its title (which ends in
+the year), of the bare title without the year, the mean of the title's word pieces without the encoder, random numbers
+as many as the title's. Films are dealt into ten parts.
 Seed s hides parts 2s and 2s + 1 from training and tests on them (`cold`) and on the films that stayed (`warm`), so
 that every film is hidden once in five seeds. Part 2s + 2 is hidden as well: its rows before the test choose among
 settings and epochs of `cold`; those of `warm` are chosen on the validation rows of films that stayed. All get
@@ -30,7 +31,7 @@ SEEDS = 5
 AXES = {"lr": (0.003, 0.01, 0.03), "weight_decay": (0.1, 1.0)}
 UNTIL = {"epochs": 30, "patience": 3, "batch_size": 2048}
 ARMS = {
-    "cold": ["id", "genres", "title", "genres + title", "word pieces", "random"],
+    "cold": ["id", "genres", "title", "bare title", "genres + title", "word pieces", "random"],
     "warm": ["id", "genres", "title", "id + genres", "id + title", "id + genres + title"],
 }
 PARTS = {
@@ -146,6 +147,7 @@ def known(task, read: Reader) -> dict[str, torch.Tensor]:
     return {
         "genres": of_fields(task.schema),
         "title": read(titles),
+        "bare title": read([re.sub(r" *\(\d{4}\)$", "", title) for title in titles]),
         "word pieces": read(titles, encoder=False).nan_to_num(),
         "random": F.normalize(
             torch.randn(len(titles), 384, generator=torch.Generator().manual_seed(1)), dim=-1
