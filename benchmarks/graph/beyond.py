@@ -37,7 +37,7 @@ AXES = {"lr": (0.003, 0.01, 0.03), "weight_decay": (0.1, 1.0)}
 UNTIL = {"epochs": 30, "patience": 3, "batch_size": 2048}
 ARMS = {
     "cold": ["id", "genres", "title", "bare title", "genres + title", "word pieces", "random"],
-    "warm": ["id", "genres", "title", "id + genres", "id + title", "id + genres + title"],
+    "warm": ["id", "id + genres", "id + title", "id + genres + title"],
 }
 PARTS = {
     "attention.query": "attention.self.query",
