@@ -33,7 +33,7 @@ from benchmarks._recording import RESULTS, commit, task_on, trained, widen
 
 FILE = RESULTS / "graph" / "beyond.csv"
 SEEDS = 5
-AXES = {"lr": (0.003, 0.01, 0.03), "weight_decay": (0.1, 1.0)}
+AXES = {"lr": (0.005, 0.015), "weight_decay": (0.3, 1.0)}
 UNTIL = {"epochs": 30, "patience": 3, "batch_size": 2048}
 ARMS = {
     "cold": ["id", "genres", "title", "bare title", "genres + title", "word pieces", "random"],
