@@ -3,7 +3,8 @@
 One encoder (SASRec, d = 32, two layers) with four losses, and a GRU in the place of the encoder with the full softmax;
 all else is equal. Each gets two step sizes and, beyond the better one, a third, chosen by NDCG@10 on validation from
 seed 0, then further seeds. One epoch draws 2,000 liked rows, each with its history, and asks at every place; training
-stops when six epochs have not improved NDCG@10 on validation. Popularity and item neighbours stand beside them: they learn nothing and have no seed.
+stops when six epochs have not improved NDCG@10 on validation. Popularity and item neighbours stand beside them: they
+learn nothing and have no seed.
 
 hr, ndcg            over the full catalogue, one list per test user; relevant are all their liked test films
 hr_one, ndcg_one    the same for one liked test film at a time, among the films that the user has not met or liked
@@ -147,7 +148,7 @@ def counted(name: str, model, task) -> dict:
 def keep(rows: list[dict], best: dict[str, float]) -> None:
     table = pd.DataFrame(rows)
     table["chosen"] = table["lr"].isna() | (table["lr"] == table["model"].map(best))
-    table["commit"] = commit("recbyhand", "benchmarks/transformer/next_item.py")
+    table["commit"] = commit("recbyhand/models", "recbyhand/layers", "benchmarks/transformer/next_item.py")
     file = RESULTS / "transformer" / "next_item.csv"
     table.to_csv(file, index=False)
 
