@@ -11,7 +11,8 @@ hr_one, ndcg_one    the same for one liked test film at a time, among the films 
 hr_100, ndcg_100    the same film among 100 of these drawn at random, with replacement: the mean over all draws
 ndcg_shuffled       as ndcg, with the order of every history shuffled before it is read
 
-The file is written anew after each training. `python -m benchmarks.transformer.next_item 5` sets the number of seeds.
+The file is written anew after each training. `python -m benchmarks.transformer.next_item "full softmax"` measures some
+models only and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from benchmarks._recording import RESULTS, commit, task_on
 M = rbh.models
 RATES, FURTHER = (0.003, 0.01), {0.003: 0.001, 0.01: 0.03}
 HOW = {"epochs": 60, "patience": 6, "batch_size": 64, "weight_decay": 0.01, "monitor": "NDCG@10"}
-ROWS, DIM, DRAWN = 2_000, 32, 100
+SEEDS, ROWS, DIM, DRAWN = 5, 2_000, 32, 100
 
 
 class Reader(nn.Module):
@@ -146,15 +147,19 @@ def counted(name: str, model, task) -> dict:
 
 
 def keep(rows: list[dict], best: dict[str, float]) -> None:
+    """Write the file anew; rows of models that are not measured now stay as they are."""
     table = pd.DataFrame(rows)
     table["chosen"] = table["lr"].isna() | (table["lr"] == table["model"].map(best))
     table["commit"] = commit("recbyhand/models", "recbyhand/layers", "benchmarks/transformer/next_item.py")
     file = RESULTS / "transformer" / "next_item.csv"
+    if file.exists():
+        old = pd.read_csv(file, dtype={"commit": str})
+        table = pd.concat([old[~old["model"].isin(table["model"])], table])
     table.to_csv(file, index=False)
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if sys.argv[1:] else 5
+    names = sys.argv[1:] or list(MODELS)
     task, longer = task_on("100k"), rbh.data.ctr(rbh.data.movielens("100k", fallback=False), history=400)
     rows = [
         counted("popularity", M.Popularity(task), task),
@@ -162,7 +167,7 @@ def main() -> None:
         counted("item neighbours, all likes", ItemNeighbours(longer), longer),
     ]
     best: dict[str, float] = {}
-    for name in MODELS:
+    for name in names:
         tried = [run(name, task, lr, 0) for lr in RATES]
         better = max(tried, key=lambda row: row["valid_ndcg"])["lr"]
         tried.append(run(name, task, FURTHER[better], 0))
@@ -170,8 +175,8 @@ def main() -> None:
         rows += tried
         keep(rows, best)
         print(pd.DataFrame(tried).to_string(), flush=True)
-    for seed in range(1, seeds):
-        for name in MODELS:
+    for seed in range(1, SEEDS):
+        for name in names:
             rows.append(run(name, task, best[name], seed))
             keep(rows, best)
             print(rows[-1], flush=True)
