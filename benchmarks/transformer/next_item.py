@@ -55,27 +55,6 @@ class GRU4Rec(M.SASRec):
         self.encoder = Reader(self.item.embedding_dim)
 
 
-class ItemNeighbours(nn.Module):
-    """The sum of cosines between a film and those of the history; two films are near if the same people like them."""
-
-    def __init__(self, task):
-        super().__init__()
-        self.schema = task.schema
-        user, item, label = task.interactions()
-        likes = torch.zeros(task.schema.n_users, task.schema.n_items)
-        likes[user[label > 0], item[label > 0]] = 1
-        length = likes.norm(dim=0).clamp(min=1)  # (M,)
-        self.near = (likes.T @ likes / length[:, None] / length).fill_diagonal_(0)  # (M, M)
-
-    def score_items(self, batch, items: Tensor) -> Tensor:
-        read = torch.zeros(len(batch), len(self.near))
-        read = read.scatter_add(1, batch.history, batch.history_mask.float())  # (U, M)
-        return read @ self.near[:, items]  # (U, I)
-
-    def forward(self, batch) -> Tensor:
-        return (self.near[batch.item[:, None], batch.history] * batch.history_mask).sum(1)  # (B,)
-
-
 MODELS = {
     "bce": partial(M.SASRec, dim=DIM, loss="bce"),
     "sampled softmax": partial(M.SASRec, dim=DIM, loss="sampled", negatives=DRAWN),
@@ -163,8 +142,8 @@ def main() -> None:
     task, longer = task_on("100k"), rbh.data.ctr(rbh.data.movielens("100k", fallback=False), history=400)
     rows = [
         counted("popularity", M.Popularity(task), task),
-        counted("item neighbours", ItemNeighbours(task), task),
-        counted("item neighbours, all likes", ItemNeighbours(longer), longer),
+        counted("item neighbours", M.ItemNeighbours(task), task),
+        counted("item neighbours, all likes", M.ItemNeighbours(longer), longer),
     ]
     best: dict[str, float] = {}
     for name in names:
