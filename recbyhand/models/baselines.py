@@ -98,7 +98,7 @@ class ItemNeighbours(_Counting):
 
     def score_items(self, batch: Batch, items: Tensor) -> Tensor:
         """(U, I)."""
-        read = torch.zeros(len(batch), len(self.near), device=self.near.device)  # (U, M)
+        read = self.near.new_zeros(len(batch), len(self.near))  # (U, M)
         read = read.scatter_add(1, batch.history, batch.history_mask.to(read))  # (U, M)
         return read @ self.near[:, items]
 
