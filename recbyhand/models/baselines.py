@@ -100,7 +100,7 @@ class ItemNeighbours(_Counting):
         """(U, I)."""
         read = self.near.new_zeros(len(batch), len(self.near))  # (U, M)
         read = read.scatter_add(1, batch.history, batch.history_mask.to(read))  # (U, M)
-        return read @ self.near[:, items]
+        return read @ self.near[items].T  # as in forward: rounding may leave the table not quite symmetric
 
 
 def _logistic_line(x: Tensor, label: Tensor) -> tuple[float, float]:
