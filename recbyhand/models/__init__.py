@@ -3,7 +3,7 @@
 from recbyhand.models.afm import AFM
 from recbyhand.models.als import Factors, als, implicit_als
 from recbyhand.models.base import Recommender
-from recbyhand.models.baselines import Popularity, UserItemMean
+from recbyhand.models.baselines import ItemNeighbours, Popularity, UserItemMean
 from recbyhand.models.bst import BST
 from recbyhand.models.concat_mlp import ConcatMLP
 from recbyhand.models.deepfm import DeepFM
@@ -42,6 +42,7 @@ __all__ = [
     "FeatureCNN",
     "FeatureMLP",
     "GraphAttentionRecommender",
+    "ItemNeighbours",
     "JointRNN",
     "LightGCN",
     "MatrixFactorization",

@@ -1,4 +1,4 @@
-"""Two models that learn nothing: they count. Whatever learns has to beat them."""
+"""Models that learn nothing: they count. Whatever learns has to beat them."""
 
 from __future__ import annotations
 
@@ -75,6 +75,36 @@ class UserItemMean(_Counting):
     def score_items(self, batch: Batch, items: Tensor) -> Tensor:
         """(U, I)."""
         return self.user[batch.user][:, None] + self.item[items] - self.mean
+
+
+class ItemNeighbours(_Counting):
+    """Who liked what you watched, also liked: the sum over the history of how near its films are to the target,
+
+        score = sum_{j in history} s_ij,    s_ij = |N(i) and N(j)| / sqrt(|N(i)| |N(j)|),    s_ii = 0
+
+    N(i) are the users who like item i in training. Order and age count nothing. A score for rankings, no logit.
+    Source: Sarwar et al. 2001, doi:10.1145/371920.372071. The table is (n_items, n_items): for small catalogues.
+    """
+
+    def __init__(self, task):
+        super().__init__()
+        self.register_buffer("near", torch.zeros(self.schema.n_items, self.schema.n_items))
+        if task is not self.schema:
+            user, item, label = task.interactions()
+            likes = torch.zeros(self.schema.n_users, self.schema.n_items)  # (U, M)
+            likes[user[label > 0], item[label > 0]] = 1
+            length = likes.norm(dim=0).clamp(min=1)  # (M,)
+            self.near.copy_((likes.T @ likes / length[:, None] / length).fill_diagonal_(0))
+
+    def forward(self, batch: Batch) -> Tensor:
+        near = self.near[batch.item[:, None], batch.history]  # (B, L)
+        return (near * batch.history_mask).sum(1)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I)."""
+        read = self.near.new_zeros(len(batch), len(self.near))  # (U, M)
+        read = read.scatter_add(1, batch.history, batch.history_mask.to(read))  # (U, M)
+        return read @ self.near[items].T  # as in forward: rounding may leave the table not quite symmetric
 
 
 def _logistic_line(x: Tensor, label: Tensor) -> tuple[float, float]:

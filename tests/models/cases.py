@@ -66,7 +66,8 @@ ON_A_GRAPH = {
     ),
 }
 LEARNING = WITHOUT_HISTORY | WITH_HISTORY | ON_A_GRAPH
-COUNTING = {"Popularity": ({},), "UserItemMean": ({},)}  # they do not learn by gradients, and have no dim
+# They do not learn by gradients, and have no dim.
+COUNTING = {"Popularity": ({},), "UserItemMean": ({},), "ItemNeighbours": ({},)}
 EVERY = LEARNING | COUNTING
 
 

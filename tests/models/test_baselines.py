@@ -1,4 +1,4 @@
-"""The two models that count, against counting by hand."""
+"""The models that count, against counting by hand."""
 
 import math
 import os
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import recbyhand as rbh
-from recbyhand.models import Popularity, UserItemMean
+from recbyhand.models import ItemNeighbours, Popularity, UserItemMean
 
 
 def small_task():
@@ -125,3 +125,30 @@ def test_user_and_item_mean_are_hard_to_beat_on_movielens():
     task = rbh.data.ctr(rbh.data.movielens("100k"))
     assert rbh.evaluate(UserItemMean(task), task.test)["auc"].item() == pytest.approx(0.770, abs=0.003)
     assert rbh.evaluate(Popularity(task), task.test)["auc"].item() == pytest.approx(0.705, abs=0.003)
+
+
+def test_item_neighbours_sum_cosines_over_the_history(task):
+    user, item, label = (column.tolist() for column in task.interactions())
+    fans = [
+        {u for u, i, y in zip(user, item, label, strict=True) if i == j and y}
+        for j in range(task.schema.n_items)
+    ]
+
+    def near(i, j):
+        return (
+            len(fans[i] & fans[j]) / math.sqrt(len(fans[i]) * len(fans[j]))
+            if i != j and fans[i] and fans[j]
+            else 0
+        )
+
+    model, batch = ItemNeighbours(task), task.test[:]
+    expected = [
+        sum(near(i, j) for j, real in zip(past, mask, strict=True) if real)
+        for i, past, mask in zip(
+            batch.item.tolist(), batch.history.tolist(), batch.history_mask.tolist(), strict=True
+        )
+    ]
+    assert len(set(expected)) > 3
+    torch.testing.assert_close(model(batch), torch.tensor(expected))
+    scores = model.score_items(batch, task.catalogue())  # (U, I)
+    torch.testing.assert_close(scores.gather(1, batch.item[:, None] - 2)[:, 0], model(batch))
