@@ -1,0 +1,290 @@
+"""Is it the attention that helps? Writes benchmarks/results/graph/graph_recommender.csv for its lesson.
+
+`communities` (AUC): three forms of attention, the mean of all neighbours, the mean of those neighbours alone that a
+rule keeps (the film's kind is the one that suits the user's group), and matrix factorisation. Two step sizes each, for
+matrix factorisation with three decays, the best by validation AUC from seed 0; then other seeds. The mean may take
+three times the epochs. `precision` is the share of test rows whose largest weight stands at a true neighbour.
+
+`100k` (NDCG@10, full catalogue, the test of each user after his own cut): whatever learns by gradient has one search:
+two losses, two decays, then half and twice the step size; the neighbours of films search how many of them count,
+alternating least squares its charge for length and its weight of likes. The chosen one starts from five seeds.
+"own edges": the chosen setting, but a training row's own edge stays in the graph.
+
+`100k, one cut`: one moment for everybody, the chosen settings from `100k`, three seeds.
+
+`top`, `random`, `low`: the same metric after 30 % of each user's neighbours were deleted, the heaviest, some drawn at
+random, the lightest; `stays_...` is the share of the ten recommended films that are recommended still.
+`valid_auc` holds the metric that was watched.
+`python -m benchmarks.graph.graph_recommender communities` measures one data set only and keeps the other rows.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+import time
+
+import torch
+
+import recbyhand as rbh
+from benchmarks._recording import keep, search, task_on
+from recbyhand.evaluation.ranking import score_catalogue
+
+M = rbh.models
+SHARE = 0.3
+
+
+def without(model, gone):
+    """A copy that no longer hears from these neighbours: `gone` (E,) says which messages to users are cut."""
+    cut = copy.copy(model)
+    cut._buffers = dict(model._buffers)
+    cut.edges = model.edges[:, torch.cat([~gone, torch.ones_like(gone)])]
+    cut.train(model.training)
+    return cut
+
+
+def lists(model, task):
+    """(U, I) scores of what may be recommended, -inf elsewhere."""
+    ranking = task.ranking()
+    return score_catalogue(model, task, ranking.batch).masked_fill(
+        ~ranking.allowed()[:, task.catalogue()], -math.inf
+    )
+
+
+def deleted(model, graph, by: str, seed: int = 0) -> torch.Tensor:
+    """(E,) True for the 30 % of each user's edges that go: "top", "random" or "low" in weight."""
+    a = model.edge_weights().mean(1)  # (E,)
+    noise = torch.rand(len(a), generator=torch.Generator().manual_seed(seed))  # (E,)
+    key = {"top": -a, "low": a, "random": noise}[by]  # (E,) small goes first
+    order = key.argsort()
+    order = order[graph.user[order].argsort(stable=True)]  # by user, then by key
+    count = torch.bincount(graph.user, minlength=graph.n_users)  # (n_users,)
+    first = (count.cumsum(0) - count)[graph.user[order]]  # (E,)
+    gone = torch.zeros(len(a), dtype=torch.bool)
+    gone[order] = torch.arange(len(a)) - first < (SHARE * count[graph.user[order]]).round()
+    return gone
+
+
+def explained(model, graph, task, metric) -> dict:
+    """What a deletion does to the metric, and to the lists."""
+    row = {}
+    with torch.no_grad():
+        ten = None if metric == "auc" else lists(model, task).topk(10).indices  # (U, 10)
+        for by in ("top", "random", "low"):
+            cut = without(model, deleted(model, graph, by))
+            if ten is None:
+                row[by] = round(rbh.evaluate(cut, task.test)["auc"].item(), 5)
+            else:
+                row[by] = round(rbh.evaluate_ranking(cut, task)[metric].item(), 5)
+                now = lists(cut, task).topk(10).indices
+                same = (ten[:, :, None] == now[:, None]).any(2).float().mean().item()
+                row[f"stays_{by}"] = round(same, 5)
+    return row
+
+
+def trained(make, task, seed: int, **fit) -> tuple[dict, object]:
+    begun = time.process_time()
+    model = rbh.train(make, task, seed=seed, **fit)
+    row = {k: fit[k] for k in ("lr", "weight_decay")} | {"seed": seed}
+    row |= {
+        "epochs": len(model.log),
+        "best_epoch": int(model.log.loc[model.log["best"], "epoch"].iloc[0]),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "cpu_seconds": round(time.process_time() - begun, 1),
+    }
+    return row, model
+
+
+# ------------------------------------------------------------------------------------------------- communities
+
+
+def communities() -> list[dict]:
+    task = task_on("communities")
+    truth, graph, test = task.dataset.truth, rbh.data.graph(task), task.test[:]
+    suits = torch.from_numpy(truth.user_tag)[graph.user - 2] == torch.from_numpy(truth.item_tag)[graph.item - 2]
+    rows = []
+    for name, seeds, epochs in (
+        ("dot", 5, 8),
+        ("mean", 5, 24),
+        ("mean, chosen by rule", 5, 24),
+        ("gatv2", 3, 8),
+        ("gat", 3, 8),
+        ("matrix factorisation", 5, 24),
+    ):
+        mine = graph.without(~suits) if "rule" in name else graph
+
+        def make(s, name=name, mine=mine):
+            if name.startswith("matrix"):
+                return M.MatrixFactorization(s, dim=16)
+            return M.GraphAttentionRecommender(s, mine, attention=name.split(",")[0], users=False)
+
+        def run(lr, weight_decay, seed, name=name, make=make, epochs=epochs) -> dict:
+            row, model = trained(make, task, seed, lr=lr, weight_decay=weight_decay, epochs=epochs, patience=4)
+            row |= {
+                "valid_auc": round(model.log["valid_auc"].max(), 5),
+                "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
+            }
+            if name in ("dot", "gat", "gatv2"):
+                with torch.no_grad():
+                    row["precision"] = round(truth.precision(model.attention(test), test).precision, 5)
+                row |= explained(model, graph, task, "auc")
+            return row
+
+        decays = (0.01, 0.1, 1.0) if name.startswith("matrix") else (0.01,)
+        grid = [(lr, decay) for lr in (0.02, 0.05) for decay in decays]
+        rows += [
+            {"data": "communities", "model": name} | row for row in search(run, grid, seeds, further=0)
+        ]
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------- MovieLens
+
+
+class Counted(torch.nn.Module):
+    """Scores (n_users, n_items) that were counted or solved beforehand."""
+
+    def __init__(self, schema, table):
+        super().__init__()
+        self.schema, self.table = schema, table
+
+    def forward(self, batch):
+        return self.table[batch.user, batch.item]
+
+    def score_items(self, batch, items):
+        return self.table[batch.user[:, None], items]
+
+
+def item_neighbours(task, k: int):
+    """Cosines of films' columns of likes; of each film's neighbours the k nearest count."""
+    graph = rbh.data.graph(task)
+    R = torch.zeros(graph.n_users, graph.n_items)
+    R[graph.user, graph.item] = 1
+    length = R.norm(dim=0).clamp(min=1)
+    near = (R.T @ R / length[:, None] / length).fill_diagonal_(0)  # (n_items, n_items)
+    near = near * (near >= near.topk(k).values[:, -1:])
+    return Counted(task.schema, R @ near.T)
+
+
+def squares(task, alpha: float, reg: float, seed: int):
+    graph = rbh.data.graph(task)
+    shape = (graph.n_users, graph.n_items)
+    U, V = M.implicit_als(graph.user, graph.item, shape=shape, dim=16, alpha=alpha, reg=reg, seed=seed)[:2]
+    return Counted(task.schema, (U @ V.T).float())
+
+
+def scored(model, task, valid: float | None) -> dict:
+    ranking = rbh.evaluate_ranking(model, task).iloc[0]
+    row = {"test_ndcg": ranking["NDCG@10"], "test_hr": ranking["HR@10"], "test_ndcg_se": ranking["NDCG@10_se"]}
+    row["test_auc"] = rbh.evaluate(model, task.test)["auc"].item()
+    row |= {"users": int(ranking["users"])}
+    return {k: round(v, 5) for k, v in row.items()} | {"valid_auc": None if valid is None else round(valid, 5)}
+
+
+GRADIENT = {
+    "matrix factorisation": lambda s, g, **how: M.LightGCN(s, g, layers=0, **how),
+    "LightGCN": lambda s, g, **how: M.LightGCN(s, g, layers=2, **how),
+    "graph attention": lambda s, g, **how: M.GraphAttentionRecommender(s, g, **how),
+    "graph mean": lambda s, g, **how: M.GraphAttentionRecommender(s, g, attention="mean", **how),
+}
+
+
+def gradient(name, task, lr, weight_decay, loss, seed, own=False, look=True) -> dict:
+    graph = rbh.data.graph(task)
+    row, model = trained(
+        lambda s: GRADIENT[name](s, graph, loss=loss, own_edges=own),
+        task, seed, lr=lr, weight_decay=weight_decay,
+        epochs=60, patience=5, batch_size=4096, monitor="NDCG@10",
+    )  # fmt: skip
+    row |= {"loss": loss} | scored(model, task, model.log["valid_NDCG@10"].max())
+    if name == "graph attention" and look:
+        row |= explained(model, graph, task, "NDCG@10")
+    return row
+
+
+def counted(make, task, seed, **setting) -> dict:
+    """A model without gradient steps: validation is ranked by the task that ends before the test."""
+    valid = rbh.evaluate_ranking(make(task, **setting), task.before_test())["NDCG@10"].item()
+    return {"seed": seed} | setting | scored(make(task, **setting), task, valid)
+
+
+def chosen(rows: list[dict]) -> list[dict]:
+    best = max(rows, key=lambda row: row["valid_auc"])
+    return [row | {"chosen": row is best} for row in rows]
+
+
+def movielens() -> list[dict]:
+    task, rows, best = task_on("100k"), [], {}
+
+    def add(data, name, found):
+        rows.extend({"data": data, "model": name} | row for row in found)
+        for row in found:
+            if row["chosen"]:
+                print(data, name, {k: row.get(k) for k in ("seed", "lr", "weight_decay", "loss", "valid_auc", "test_ndcg", "epochs", "cpu_seconds")}, flush=True)  # fmt: skip
+
+    def popular(task):
+        return M.Popularity(task)
+
+    add("100k", "popularity", chosen([counted(popular, task, 0)]))
+    ks = [counted(item_neighbours, task, 0, k=k) for k in (10, 30, 100, 300, 1000)]
+    add("100k", "item neighbours", chosen(ks))
+    best["item neighbours"] = {"k": max(ks, key=lambda row: row["valid_auc"])["k"]}
+
+    def solved(task, alpha, reg, seed):
+        return squares(task, alpha, reg, seed)
+
+    tried = {}
+    for alpha in (1.0, 5.0):
+        for reg in (1.0, 3.0, 10.0, 30.0):
+            tried[alpha, reg] = counted(
+                lambda t, alpha, reg: solved(t, alpha, reg, 0), task, 0, alpha=alpha, reg=reg
+            )
+    alpha, reg = max(tried, key=lambda setting: tried[setting]["valid_auc"])
+    best["least squares"] = {"alpha": alpha, "reg": reg}
+    again = [
+        counted(lambda t, alpha, reg, seed=seed: solved(t, alpha, reg, seed), task, seed, alpha=alpha, reg=reg)
+        for seed in range(1, 5)
+    ]
+    add("100k", "least squares", chosen(list(tried.values())) + [row | {"chosen": True} for row in again])
+
+    for name in GRADIENT:
+        tried = {}
+        for loss in ("bpr", "softmax"):
+            for decay in (0.1, 1.0):
+                tried[0.01, decay, loss] = gradient(name, task, 0.01, decay, loss, 0)
+
+        def top(tried=tried):
+            return max(tried, key=lambda setting: tried[setting]["valid_auc"])
+
+        lr, decay, loss = top()
+        for other in (0.005, 0.02):
+            tried[other, decay, loss] = gradient(name, task, other, decay, loss, 0)
+        best[name] = top()
+        again = [gradient(name, task, *best[name], seed) for seed in range(1, 5)]
+        found = [row | {"chosen": setting == best[name]} for setting, row in tried.items()]
+        add("100k", name, found + [row | {"chosen": True} for row in again])
+        if name in ("LightGCN", "graph attention"):
+            own = [gradient(name, task, *best[name], seed, own=True, look=False) for seed in range(5)]
+            add("100k", f"{name}, own edges", [row | {"chosen": True} for row in own])
+
+    late = rbh.data.ctr(task.dataset, split="global", valid=0.1, test=0.2)
+    add("100k, one cut", "popularity", chosen([counted(popular, late, 0)]))
+    add("100k, one cut", "item neighbours", chosen([counted(item_neighbours, late, 0, **best["item neighbours"])]))
+    for seed in range(3):
+        found = counted(lambda t, alpha, reg, seed=seed: solved(t, alpha, reg, seed), late, seed, **best["least squares"])
+        add("100k, one cut", "least squares", [found | {"chosen": True}])
+        for name in ("LightGCN", "graph attention"):
+            found = gradient(name, late, *best[name], seed, look=False)
+            add("100k, one cut", name, [found | {"chosen": True}])
+    return rows
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for data in sys.argv[1:] or ("communities", "100k"):
+        keep("graph/graph_recommender", {"communities": communities, "100k": movielens}[data]())
+
+
+if __name__ == "__main__":
+    main()
