@@ -24,6 +24,7 @@ import copy
 import math
 import sys
 import time
+from functools import partial
 
 import torch
 
@@ -102,7 +103,9 @@ def trained(make, task, seed: int, **fit) -> tuple[dict, object]:
 def communities() -> list[dict]:
     task = task_on("communities")
     truth, graph, test = task.dataset.truth, rbh.data.graph(task), task.test[:]
-    suits = torch.from_numpy(truth.user_tag)[graph.user - 2] == torch.from_numpy(truth.item_tag)[graph.item - 2]
+    suits = (
+        torch.from_numpy(truth.user_tag)[graph.user - 2] == torch.from_numpy(truth.item_tag)[graph.item - 2]
+    )
     rows = []
     for name, seeds, epochs in (
         ("dot", 5, 8),
@@ -120,7 +123,9 @@ def communities() -> list[dict]:
             return M.GraphAttentionRecommender(s, mine, attention=name.split(",")[0], users=False)
 
         def run(lr, weight_decay, seed, name=name, make=make, epochs=epochs) -> dict:
-            row, model = trained(make, task, seed, lr=lr, weight_decay=weight_decay, epochs=epochs, patience=4)
+            row, model = trained(
+                make, task, seed, lr=lr, weight_decay=weight_decay, epochs=epochs, patience=4
+            )
             row |= {
                 "valid_auc": round(model.log["valid_auc"].max(), 5),
                 "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
@@ -133,9 +138,7 @@ def communities() -> list[dict]:
 
         decays = (0.01, 0.1, 1.0) if name.startswith("matrix") else (0.01,)
         grid = [(lr, decay) for lr in (0.02, 0.05) for decay in decays]
-        rows += [
-            {"data": "communities", "model": name} | row for row in search(run, grid, seeds, further=0)
-        ]
+        rows += [{"data": "communities", "model": name} | row for row in search(run, grid, seeds, further=0)]
     return rows
 
 
@@ -167,7 +170,7 @@ def item_neighbours(task, k: int):
     return Counted(task.schema, R @ near.T)
 
 
-def squares(task, alpha: float, reg: float, seed: int):
+def squares(task, alpha: float, reg: float, seed: int = 0):
     graph = rbh.data.graph(task)
     shape = (graph.n_users, graph.n_items)
     U, V = M.implicit_als(graph.user, graph.item, shape=shape, dim=16, alpha=alpha, reg=reg, seed=seed)[:2]
@@ -176,10 +179,16 @@ def squares(task, alpha: float, reg: float, seed: int):
 
 def scored(model, task, valid: float | None) -> dict:
     ranking = rbh.evaluate_ranking(model, task).iloc[0]
-    row = {"test_ndcg": ranking["NDCG@10"], "test_hr": ranking["HR@10"], "test_ndcg_se": ranking["NDCG@10_se"]}
+    row = {
+        "test_ndcg": ranking["NDCG@10"],
+        "test_hr": ranking["HR@10"],
+        "test_ndcg_se": ranking["NDCG@10_se"],
+    }
     row["test_auc"] = rbh.evaluate(model, task.test)["auc"].item()
     row |= {"users": int(ranking["users"])}
-    return {k: round(v, 5) for k, v in row.items()} | {"valid_auc": None if valid is None else round(valid, 5)}
+    return {k: round(v, 5) for k, v in row.items()} | {
+        "valid_auc": None if valid is None else round(valid, 5)
+    }
 
 
 GRADIENT = {
@@ -221,7 +230,8 @@ def movielens() -> list[dict]:
         rows.extend({"data": data, "model": name} | row for row in found)
         for row in found:
             if row["chosen"]:
-                print(data, name, {k: row.get(k) for k in ("seed", "lr", "weight_decay", "loss", "valid_auc", "test_ndcg", "epochs", "cpu_seconds")}, flush=True)  # fmt: skip
+                kept = ("seed", "lr", "weight_decay", "loss", "valid_auc", "test_ndcg", "epochs")
+                print(data, name, {k: row[k] for k in kept if k in row}, flush=True)
 
     def popular(task):
         return M.Popularity(task)
@@ -231,20 +241,14 @@ def movielens() -> list[dict]:
     add("100k", "item neighbours", chosen(ks))
     best["item neighbours"] = {"k": max(ks, key=lambda row: row["valid_auc"])["k"]}
 
-    def solved(task, alpha, reg, seed):
-        return squares(task, alpha, reg, seed)
-
     tried = {}
     for alpha in (1.0, 5.0):
         for reg in (1.0, 3.0, 10.0, 30.0):
-            tried[alpha, reg] = counted(
-                lambda t, alpha, reg: solved(t, alpha, reg, 0), task, 0, alpha=alpha, reg=reg
-            )
+            tried[alpha, reg] = counted(squares, task, 0, alpha=alpha, reg=reg)
     alpha, reg = max(tried, key=lambda setting: tried[setting]["valid_auc"])
     best["least squares"] = {"alpha": alpha, "reg": reg}
     again = [
-        counted(lambda t, alpha, reg, seed=seed: solved(t, alpha, reg, seed), task, seed, alpha=alpha, reg=reg)
-        for seed in range(1, 5)
+        counted(partial(squares, seed=seed), task, seed, **best["least squares"]) for seed in range(1, 5)
     ]
     add("100k", "least squares", chosen(list(tried.values())) + [row | {"chosen": True} for row in again])
 
@@ -255,9 +259,9 @@ def movielens() -> list[dict]:
                 tried[0.01, decay, loss] = gradient(name, task, 0.01, decay, loss, 0)
 
         def top(tried=tried):
-            return max(tried, key=lambda setting: tried[setting]["valid_auc"])
+            return max(tried, key=lambda key: tried[key]["valid_auc"])
 
-        lr, decay, loss = top()
+        _, decay, loss = top()
         for other in (0.005, 0.02):
             tried[other, decay, loss] = gradient(name, task, other, decay, loss, 0)
         best[name] = top()
@@ -270,9 +274,13 @@ def movielens() -> list[dict]:
 
     late = rbh.data.ctr(task.dataset, split="global", valid=0.1, test=0.2)
     add("100k, one cut", "popularity", chosen([counted(popular, late, 0)]))
-    add("100k, one cut", "item neighbours", chosen([counted(item_neighbours, late, 0, **best["item neighbours"])]))
+    add(
+        "100k, one cut",
+        "item neighbours",
+        chosen([counted(item_neighbours, late, 0, **best["item neighbours"])]),
+    )
     for seed in range(3):
-        found = counted(lambda t, alpha, reg, seed=seed: solved(t, alpha, reg, seed), late, seed, **best["least squares"])
+        found = counted(partial(squares, seed=seed), late, seed, **best["least squares"])
         add("100k, one cut", "least squares", [found | {"chosen": True}])
         for name in ("LightGCN", "graph attention"):
             found = gradient(name, late, *best[name], seed, look=False)
