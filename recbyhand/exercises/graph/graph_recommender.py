@@ -308,7 +308,7 @@ quiz(
             ("None: times are only for splitting", False, "A sequence model reads them, or their order."),
         ),
         question(
-            "Deleting the heaviest neighbours changes lists no more than deleting random ones. What do weights explain?",
+            "Deleting the heaviest neighbours changes lists no more than random deletions do. What do weights explain?",
             ("Nothing that was shown", True, "Yes: an explanation has to do better than chance."),
             ("Exactly which likes led to the list", False, "Then their deletion would matter more."),
             ("That the model is wrong", False, "It may rank well all the same."),
