@@ -14,8 +14,8 @@ training row's own edge stays in the graph; three seeds.
 `100k, one cut`: one moment for everybody, the chosen settings from `100k`, three seeds.
 
 `top`, `random`, `low`: the same metric after 30 % of each user's neighbours were deleted, the heaviest, some drawn at
-random, the lightest; `stays_...` is the share of the ten recommended films that are recommended still. `valid_auc` holds
-the metric that was watched.
+random, the lightest; `stays_...` is the share of the ten recommended films that are recommended still. `valid_auc`
+holds the metric that was watched.
 `python -m benchmarks.graph.graph_recommender communities` measures one data set only and keeps the other rows.
 """
 
