@@ -16,7 +16,8 @@ training row's own edge stays in the graph; three seeds.
 `top`, `random`, `low`: the same metric after 30 % of each user's neighbours were deleted, the heaviest, some drawn at
 random, the lightest; `stays_...` is the share of the ten recommended films that are recommended still. `valid_auc`
 holds the metric that was watched.
-`python -m benchmarks.graph.graph_recommender communities` measures one data set only and keeps the other rows.
+`python -m benchmarks.graph.graph_recommender communities:dot "100k:least squares" "100k, one cut"` measures only these,
+and keeps the other rows; "100k, one cut" reads the settings that "100k" has chosen.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ import sys
 import time
 from functools import partial
 
+import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import keep, search, task_on
+from benchmarks._recording import RESULTS, commit, search, task_on
 from recbyhand.evaluation.ranking import score_catalogue
 
 M = rbh.models
@@ -101,19 +103,18 @@ def trained(make, task, seed: int, **fit) -> tuple[dict, object]:
 # ------------------------------------------------------------------------------------------------- communities
 
 
-def communities() -> list[dict]:
+COMMUNITIES = {"dot": 6, "mean": 20, "mean, chosen by rule": 20, "matrix factorisation": 24}  # epochs at most
+
+
+def communities(names) -> list[dict]:
     task = task_on("communities")
     truth, graph, test = task.dataset.truth, rbh.data.graph(task), task.test[:]
     suits = (
         torch.from_numpy(truth.user_tag)[graph.user - 2] == torch.from_numpy(truth.item_tag)[graph.item - 2]
     )
     rows = []
-    for name, epochs in (
-        ("dot", 6),
-        ("mean", 24),
-        ("mean, chosen by rule", 24),
-        ("matrix factorisation", 24),
-    ):
+    for name in names:
+        epochs = COMMUNITIES[name]
         mine = graph.without(~suits) if "rule" in name else graph
 
         def make(s, name=name, mine=mine):
@@ -198,7 +199,7 @@ GRADIENT = {
 }
 
 
-def gradient(name, task, lr, weight_decay, loss, seed, own=False, look=True) -> dict:
+def gradient(name, task, seed, lr, weight_decay, loss, own=False, look=True) -> dict:
     graph = rbh.data.graph(task)
     row, model = trained(
         lambda s: GRADIENT[name](s, graph, loss=loss, own_edges=own),
@@ -218,73 +219,94 @@ def counted(make, task, seed, **setting) -> dict:
     return {"seed": seed} | setting | scored(model, task, valid)
 
 
-def chosen(rows: list[dict]) -> list[dict]:
-    best = max(rows, key=lambda row: row["valid_auc"])
-    return [row | {"chosen": row is best} for row in rows]
+COUNTED = {
+    "popularity": (lambda task, seed: M.Popularity(task), [{}]),
+    "item neighbours": (
+        lambda task, seed, k: item_neighbours(task, k),
+        [{"k": k} for k in (10, 30, 100, 300, 1000)],
+    ),
+    "least squares": (squares, [{"alpha": a, "reg": reg} for a in (1.0, 5.0) for reg in (3.0, 10.0)]),
+}
 
 
-def movielens() -> list[dict]:
-    task, rows, best = task_on("100k"), [], {}
+def counting(name, task, seed, **setting) -> dict:
+    make = COUNTED[name][0]
+    return counted(lambda task, **setting: make(task, seed=seed, **setting), task, seed, **setting)
 
-    def add(data, name, found):
-        rows.extend({"data": data, "model": name} | row for row in found)
-        for row in found:
-            if row["chosen"]:
-                kept = ("seed", "lr", "weight_decay", "loss", "valid_auc", "test_ndcg", "epochs")
-                print(data, name, {k: row[k] for k in kept if k in row}, flush=True)
 
-    def popular(task):
-        return M.Popularity(task)
-
-    add("100k", "popularity", chosen([counted(popular, task, 0)]))
-    ks = [counted(item_neighbours, task, 0, k=k) for k in (10, 30, 100, 300, 1000)]
-    add("100k", "item neighbours", chosen(ks))
-    best["item neighbours"] = {"k": max(ks, key=lambda row: row["valid_auc"])["k"]}
-
-    tried = {}
-    for alpha in (1.0, 5.0):
-        for reg in (1.0, 3.0, 10.0, 30.0):
-            tried[alpha, reg] = counted(squares, task, 0, alpha=alpha, reg=reg)
-    alpha, reg = max(tried, key=lambda setting: tried[setting]["valid_auc"])
-    best["least squares"] = {"alpha": alpha, "reg": reg}
-    again = [
-        counted(partial(squares, seed=seed), task, seed, **best["least squares"]) for seed in range(1, 5)
-    ]
-    add("100k", "least squares", chosen(list(tried.values())) + [row | {"chosen": True} for row in again])
-
-    for name in GRADIENT:
-        tried = {}
-        for loss in ("bpr", "softmax"):
-            for decay in (0.1, 1.0):
-                tried[0.02, decay, loss] = gradient(name, task, 0.02, decay, loss, 0)
-        best[name] = max(tried, key=lambda key, tried=tried: tried[key]["valid_auc"])
-        again = [gradient(name, task, *best[name], seed) for seed in range(1, 5)]
-        found = [row | {"chosen": setting == best[name]} for setting, row in tried.items()]
-        add("100k", name, found + [row | {"chosen": True} for row in again])
+def movielens(names) -> list[dict]:
+    task, rows = task_on("100k"), []
+    for name in names:
+        if name in COUNTED:
+            settings = COUNTED[name][1]
+            run = partial(counting, name, task)
+        else:
+            settings = [
+                {"lr": 0.02, "weight_decay": decay, "loss": loss}
+                for loss in ("bpr", "softmax")
+                for decay in (0.1, 1.0)
+            ]
+            run = partial(gradient, name, task)
+        tried = [run(seed=0, **setting) for setting in settings]
+        best = max(range(len(tried)), key=lambda place, tried=tried: tried[place]["valid_auc"])
+        found = [row | {"chosen": place == best} for place, row in enumerate(tried)]
+        if name not in ("popularity", "item neighbours"):  # nothing in these is drawn
+            found += [run(seed=seed, **settings[best]) | {"chosen": True} for seed in range(1, 5)]
+        rows += [{"data": "100k", "model": name} | row for row in found]
         if name in ("LightGCN", "graph attention"):
-            own = [gradient(name, task, *best[name], seed, own=True, look=False) for seed in range(3)]
-            add("100k", f"{name}, own edges", [row | {"chosen": True} for row in own])
-
-    late = rbh.data.ctr(task.dataset, split="global", valid=0.1, test=0.2)
-    add("100k, one cut", "popularity", chosen([counted(popular, late, 0)]))
-    add(
-        "100k, one cut",
-        "item neighbours",
-        chosen([counted(item_neighbours, late, 0, **best["item neighbours"])]),
-    )
-    for seed in range(3):
-        found = counted(partial(squares, seed=seed), late, seed, **best["least squares"])
-        add("100k, one cut", "least squares", [found | {"chosen": True}])
-        for name in ("LightGCN", "graph attention"):
-            found = gradient(name, late, *best[name], seed, look=False)
-            add("100k, one cut", name, [found | {"chosen": True}])
+            own = [run(seed=seed, own=True, look=False, **settings[best]) for seed in range(3)]
+            rows += [{"data": "100k", "model": f"{name}, own edges", "chosen": True} | row for row in own]
     return rows
+
+
+def one_cut(names) -> list[dict]:
+    late = rbh.data.ctr(rbh.data.movielens("100k", fallback=False), split="global", valid=0.1, test=0.2)
+    before, rows = (
+        rbh.recorded("graph/graph_recommender").query("data == '100k' and chosen and seed == 0"),
+        [],
+    )
+    for name in names:
+        setting = before[before["model"] == name].iloc[0]
+        for seed in range(1 if name in ("popularity", "item neighbours") else 3):
+            if name in COUNTED:
+                kept = {k: int(setting[k]) if k == "k" else float(setting[k]) for k in COUNTED[name][1][0]}
+                row = counting(name, late, seed, **kept)
+            else:
+                kept = {k: setting[k] for k in ("lr", "weight_decay", "loss")}
+                row = gradient(name, late, seed=seed, look=False, **kept)
+            rows.append({"data": "100k, one cut", "model": name, "chosen": True} | row)
+    return rows
+
+
+def keep(rows: list[dict]) -> None:
+    """Into the table, in place of the rows of the same data and model."""
+    file, new = RESULTS / "graph" / "graph_recommender.csv", pd.DataFrame(rows).assign(commit=commit())
+    if file.exists():
+        old = pd.read_csv(file, dtype={"commit": str})
+        pairs = set(zip(new["data"], new["model"]))
+        new = pd.concat([old[[pair not in pairs for pair in zip(old["data"], old["model"])]], new])
+    new.to_csv(file, index=False)
+    for row in rows:
+        print({k: v for k, v in row.items() if v is not None and row["chosen"]}, flush=True)
+
+
+ALL = {
+    "communities": (communities, list(COMMUNITIES)),
+    "100k": (movielens, [*COUNTED, *GRADIENT]),
+    "100k, one cut": (
+        one_cut,
+        ["popularity", "item neighbours", "least squares", "LightGCN", "graph attention"],
+    ),
+}
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    for data in sys.argv[1:] or ("communities", "100k"):
-        keep("graph/graph_recommender", {"communities": communities, "100k": movielens}[data]())
+    for asked in sys.argv[1:] or ALL:
+        data, _, name = asked.partition(":")
+        measure, names = ALL[data]
+        for each in [name] if name else names:
+            keep(measure([each]))
 
 
 if __name__ == "__main__":
