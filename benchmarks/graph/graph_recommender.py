@@ -1,22 +1,22 @@
 """Is it the attention that helps? Writes benchmarks/results/graph/graph_recommender.csv for its lesson.
 
 `communities` (AUC): attention by query and key, the mean of all neighbours, the mean of those neighbours alone that a
-rule keeps (the film's kind is the one that suits the user's group), at one step size; the means may take three times the
-epochs. Matrix factorisation searches its decay by validation AUC. Three seeds. `precision` is the share of test rows whose
-largest weight stands at a true neighbour. Forms of attention: benchmarks/graph/static_and_dynamic.py.
+rule keeps (the film's kind is the one that suits the user's group), at one step size; the means may take three times
+the epochs. Matrix factorisation searches its decay by validation AUC. Three seeds. `precision` is the share of test
+rows whose largest weight stands at a true neighbour. Forms of attention: benchmarks/graph/static_and_dynamic.py.
 
-`100k` (NDCG@10, full catalogue, the test of each user after his own cut): whatever learns by gradient has one search, two
-decays at one step size with the loss "bpr"; the neighbours of films search how many of them count, alternating least
-squares its charge for length and its weight of likes. What validation chose starts from three seeds. "own edges": the
-chosen setting, but a training row's own edge stays in the graph.
+`100k` (NDCG@10, full catalogue, the test of each user after his own cut): whatever learns by gradient has one search,
+two decays at one step size with the loss "bpr"; the neighbours of films search how many of them count, alternating
+least squares its charge for length and its weight of likes. What validation chose starts from three seeds. "own
+edges": the chosen setting, but a training row's own edge stays in the graph.
 
 `100k, one cut`: one moment for everybody, the chosen settings from `100k`, three seeds.
 
 `top`, `random`, `low`: the same metric after 30 % of each user's neighbours were deleted, the heaviest, some drawn at
 random, the lightest; `stays_...` is the share of the ten recommended films that are recommended still. `valid_auc`
-holds the metric that was watched.
-`python -m benchmarks.graph.graph_recommender communities:dot "100k:least squares" "100k, one cut"` measures only these,
-and keeps the other rows; "100k, one cut" reads the settings that "100k" has chosen.
+holds the metric that was watched. `python -m benchmarks.graph.graph_recommender communities:dot "100k:least squares"
+"100k, one cut"` measures only these, and keeps the other rows; "100k, one cut" reads the settings that "100k" has
+chosen.
 """
 
 from __future__ import annotations
