@@ -1,8 +1,8 @@
 """Is it the attention that helps? Writes benchmarks/results/graph/graph_recommender.csv for its lesson.
 
 `communities` (AUC): attention by query and key, the mean of all neighbours, the mean of those neighbours alone that a
-rule keeps (the film's kind is the one that suits the user's group), at one step size; the means may take three times
-the epochs. Matrix factorisation searches its decay by validation AUC. Three seeds. `precision` is the share of test
+rule keeps (the film's kind is the one that suits the user's group), and matrix factorisation. Each searches its decay
+by validation AUC; the means and matrix factorisation may take three times the epochs and more. Three seeds. `precision` is the share of test
 rows whose largest weight stands at a true neighbour. Forms of attention: benchmarks/graph/static_and_dynamic.py.
 
 `100k` (NDCG@10, full catalogue, the test of each user after his own cut): whatever learns by gradient has one search,
@@ -136,8 +136,8 @@ def communities(names) -> list[dict]:
                 row |= explained(model, graph, task, "auc")
             return row
 
-        factors = name.startswith("matrix")
-        grid = [(0.02, 0.1), (0.02, 1.0)] if factors else [(0.05, 0.01)]
+        rate = 0.02 if name.startswith("matrix") else 0.05
+        grid = [(rate, decay) for decay in (0.01, 0.1, 1.0)]
         rows += [{"data": "communities", "model": name} | row for row in search(run, grid, SEEDS, further=0)]
     return rows
 
