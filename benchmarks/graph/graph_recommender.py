@@ -2,8 +2,9 @@
 
 `communities` (AUC): attention by query and key, the mean of all neighbours, the mean of those neighbours alone that a
 rule keeps (the film's kind is the one that suits the user's group), and matrix factorisation. Each searches its decay
-by validation AUC; the means and matrix factorisation may take three times the epochs and more. Three seeds. `precision` is the share of test
-rows whose largest weight stands at a true neighbour. Forms of attention: benchmarks/graph/static_and_dynamic.py.
+by validation AUC; the means and matrix factorisation may take three times the epochs and more. Three seeds.
+`precision` is the share of test rows whose largest weight stands at a true neighbour. Forms of attention are compared
+by benchmarks/graph/static_and_dynamic.py.
 
 `100k` (NDCG@10, full catalogue, the test of each user after his own cut): whatever learns by gradient has one search,
 two decays at one step size with the loss "bpr"; the neighbours of films search how many of them count, alternating
