@@ -124,6 +124,8 @@ def grec_3(answer):
             got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
             raise Wrong(f"Return edges (2, E'), sources above targets, not {got}.")
         found = [tuple(edge) for edge in out.T.tolist()]
+        if {edge[::-1] for edge in found} <= pairs:
+            raise Wrong("Your edges are upside down: sources above targets.")
         if not set(found) <= pairs:
             raise Wrong("Some of your edges are not in the graph: sources and targets must stay together.")
         if len(set(found)) < len(found):
