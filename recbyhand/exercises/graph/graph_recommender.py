@@ -125,7 +125,7 @@ def grec_3(answer):
             raise Wrong(f"Return edges (2, E'), sources above targets, not {got}.")
         found = [tuple(edge) for edge in out.T.tolist()]
         if {edge[::-1] for edge in found} <= pairs:
-            raise Wrong("Your edges are upside down: sources above targets.")
+            raise Wrong("Your edges are upside down: the first row holds the sources.")
         if not set(found) <= pairs:
             raise Wrong("Some of your edges are not in the graph: sources and targets must stay together.")
         if len(set(found)) < len(found):
