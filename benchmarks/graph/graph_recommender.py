@@ -18,6 +18,8 @@ random, the lightest; `stays_...` is the share of the ten recommended films that
 holds the metric that was watched. `python -m benchmarks.graph.graph_recommender communities:dot "100k:least squares"
 "100k, one cut"` measures only these, and keeps the other rows; "100k, one cut" reads the settings that "100k" has
 chosen.
+
+So far the file holds `communities` only; `100k` waits for an idle machine, and the lesson says nothing from it.
 """
 
 from __future__ import annotations
