@@ -4,7 +4,7 @@
 dictionary lookup of arXiv:2105.14491). Every layer gets the same three step sizes, chosen by seed 0 on tables that are
 drawn for this alone, then four more seeds. What is counted is how many queries come first with the right value, on
 tables that nobody has seen. `communities`: GraphAttentionRecommender without user ids, four ways to weigh neighbours,
-two step sizes, five seeds. `100k`: the same four on MovieLens, ids and features, three seeds; "test_ndcg" is NDCG@10.
+two step sizes, five seeds. `100k`: the same four on MovieLens, with ids and features, chosen by NDCG@10, three seeds.
 `python -m benchmarks.graph.static_and_dynamic lookup` measures one of them and keeps the other rows.
 """
 
@@ -104,9 +104,9 @@ def communities() -> list[dict]:
             def make():
                 return M.GraphAttentionRecommender(task.schema, graph, attention=attention, users=False)
 
-            return trained(make, task, lr, 0.01, seed, epochs=14, patience=5)[0]
+            return trained(make, task, lr, 0.01, seed, epochs=12, patience=5, batch_size=2048)[0]
 
-        found = search(run, [(0.03,), (0.06,)], seeds=5, further=0)
+        found = search(run, [(0.05,), (0.1,)], seeds=5, further=0)
         rows += [{"data": "communities", "model": attention} | row for row in found]
     return rows
 
@@ -115,28 +115,32 @@ def movielens() -> list[dict]:
     task, rows = task_on("100k"), []
     graph = rbh.data.graph(task)
     how = {"epochs": 24, "patience": 5, "batch_size": 16_384, "monitor": "NDCG@10", "progress": False}
+
+    def run(attention: str, lr: float, seed: int) -> dict:
+        def make(schema):
+            return M.GraphAttentionRecommender(schema, graph, attention=attention, loss="bpr")
+
+        begun = time.process_time()
+        model = rbh.train(make, task, lr=lr, weight_decay=1.0, seed=seed, **how)
+        row = {
+            "data": "100k",
+            "model": attention,
+            "lr": lr,
+            "weight_decay": 1.0,
+            "seed": seed,
+            "valid_ndcg": round(model.log["valid_NDCG@10"].max(), 5),
+            "test_ndcg": round(rbh.evaluate_ranking(model, task)["NDCG@10"].item(), 5),
+            "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
+            "cpu_seconds": round(time.process_time() - begun, 1),
+        }
+        print(row, flush=True)
+        return row
+
     for attention in ATTENTIONS:
-        for seed in range(3):
-
-            def make(schema, attention=attention):
-                return M.GraphAttentionRecommender(schema, graph, attention=attention, loss="bpr")
-
-            begun = time.process_time()
-            model = rbh.train(make, task, lr=0.03, weight_decay=1.0, seed=seed, **how)
-            row = {
-                "data": "100k",
-                "model": attention,
-                "lr": 0.03,
-                "weight_decay": 1.0,
-                "seed": seed,
-                "valid_ndcg": round(model.log["valid_NDCG@10"].max(), 5),
-                "test_ndcg": round(rbh.evaluate_ranking(model, task)["NDCG@10"].item(), 5),
-                "test_auc": round(rbh.evaluate(model, task.test)["auc"].item(), 5),
-                "cpu_seconds": round(time.process_time() - begun, 1),
-                "chosen": True,
-            }
-            print(row, flush=True)
-            rows.append(row)
+        tried = [run(attention, lr, 0) for lr in (0.02, 0.06)]
+        best = max(tried, key=lambda row: row["valid_ndcg"])
+        again = [run(attention, best["lr"], seed) for seed in (1, 2)]
+        rows += [row | {"chosen": row is best} for row in tried] + [row | {"chosen": True} for row in again]
     return rows
 
 
