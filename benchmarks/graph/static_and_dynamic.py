@@ -3,7 +3,7 @@
 `lookup`: ten keys hold a value each, drawn anew for every table; ten queries each want the value of their own key (the
 dictionary lookup of arXiv:2105.14491). Every layer gets the same three step sizes, chosen by seed 0 on tables that are
 drawn for this alone, then four more seeds. What is counted is how many queries come first with the right value, on
-tables that nobody has seen. `communities`: GraphAttentionRecommender without user ids, four ways to weigh neighbours,
+tables that nobody has seen; "own_weight" is the mean weight that a query gives its own key. `communities`: GraphAttentionRecommender without user ids, four ways to weigh neighbours,
 two step sizes, five seeds. `100k`: the same four on MovieLens, with ids and features, chosen by NDCG@10, three seeds.
 `python -m benchmarks.graph.static_and_dynamic lookup` measures one of them and keeps the other rows.
 """
@@ -45,13 +45,14 @@ class Lookup(nn.Module):
         one = torch.arange(k)
         self.edges = torch.stack([one.repeat(k), k + one.repeat_interleave(k)])  # (2, k * k)
 
-    def forward(self, values):
+    def forward(self, values, weights: bool = False):
         tables, k = values.shape
         keys = self.key.weight + self.value(values)  # (T, k, d)
         h = torch.cat([keys, self.query.weight.expand(tables, -1, -1)], 1)  # (T, 2 k, d)
         edges = self.edges[:, None] + 2 * k * torch.arange(tables)[:, None]  # (2, T, k * k)
-        heard = self.layer(h.flatten(0, 1), edges.flatten(1)).view(tables, 2 * k, -1)[:, k:]  # (T, k, d)
-        return self.read(heard)
+        heard, _, a = self.layer(h.flatten(0, 1), edges.flatten(1), return_weights=True)
+        logits = self.read(heard.view(tables, 2 * k, -1)[:, k:])  # (T, k, k)
+        return (logits, a.view(tables, k, k, -1)) if weights else logits
 
 
 def draw(tables: int, k: int) -> torch.Tensor:
@@ -80,12 +81,15 @@ def lookup() -> list[dict]:
                 loss.backward()
                 optimizer.step()
             rbh.seed(1000 + seed)
+            with torch.no_grad():
+                a = model(draw(100, K), weights=True)[1].mean(-1)  # (T, query, key)
             return {
                 "lr": lr,
                 "seed": seed,
                 "valid_auc": round(looked_up(model, draw(500, K)), 4),
                 "test_auc": round(looked_up(model, draw(500, K)), 4),
                 "loss": round(loss.item(), 4),
+                "own_weight": round(a.diagonal(dim1=1, dim2=2).mean().item(), 4),
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "cpu_seconds": round(time.process_time() - begun, 1),
             }
