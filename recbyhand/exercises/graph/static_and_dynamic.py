@@ -179,7 +179,7 @@ def _different(a):
     "The favourite of each query is the argmax of its row. Count different ones in each table.",
     "A one-hot of the argmax, its maximum over the queries, summed over the keys, mean over the tables.",
     todo="Complete the function `different(a)`: it returns a number.",
-    solved="Right: 1 for a static head, and 10 where all lookups are right.",
+    solved="Right: 1 for a static head; 10 if each query looks at its own key.",
 )
 def static_5(answer):
     def over(a):
