@@ -4,7 +4,8 @@ LightGCN with 0 to 6 layers on MovieLens 100K, ranked over the full catalogue. "
 all layers, as LightGCN does; "last layer" with what the last one gives, as a plain stack would. Each of the eleven
 forms gets the same two step sizes, chosen by NDCG@10 on validation from seed 0, then four more seeds; the decay is 1.0
 for all. Training ends when six epochs have brought nothing, or after 24.
-`python -m benchmarks.graph.messages 2 3` measures these depths only and keeps the other rows.
+`python -m benchmarks.graph.messages 2 3` measures these depths only and keeps the other rows. `long` gives depths 0 and 2
+three times as many epochs, three seeds and no search.
 
 user_spread, film_spread  one minus the mean cosine between two users (two films) that have edges
 popular                   the share of a user's ten that are among the ten most liked films that he has not met
@@ -66,10 +67,10 @@ def main() -> None:
     linked = torch.cat(graph.degrees()) > 0  # (N,)
     popular = tens(rbh.models.Popularity(task), task)  # (U, 10)
 
-    def run(form: str, depth: int, lr: float, seed: int) -> dict:
+    def run(form: str, depth: int, lr: float, seed: int, **how) -> dict:
         begun = time.process_time()
         model = rbh.train(
-            lambda schema: FORMS[form](schema, graph, layers=depth), task, lr=lr, seed=seed, **HOW
+            lambda schema: FORMS[form](schema, graph, layers=depth), task, lr=lr, seed=seed, **HOW | how
         )
         score = rbh.evaluate_ranking(model, task).iloc[0]
         with torch.no_grad():
@@ -91,22 +92,30 @@ def main() -> None:
             "cpu_seconds": round(time.process_time() - begun, 1),
         }
 
-    file = RESULTS / "graph" / "messages.csv"
-    for depth in map(int, sys.argv[1:] or DEPTHS):
-        rows = []
+    def add(rows: list[dict]) -> None:
+        file = RESULTS / "graph" / "messages.csv"
+        new = pd.DataFrame(rows).assign(data="100k", commit=commit("recbyhand", "benchmarks/graph"))
+        if file.exists():
+            old = pd.read_csv(file, dtype={"commit": str})
+            again = set(zip(new["layers"], new["model"]))
+            new = pd.concat([old[[pair not in again for pair in zip(old["layers"], old["model"])]], new])
+        new.sort_values(["layers", "model", "seed", "lr"]).to_csv(file, index=False)
+
+    for depth in sys.argv[1:] or (*DEPTHS, "long"):
+        if depth == "long":
+            for layers in (0, 2):
+                rows = [
+                    run("mean of layers", layers, 0.15, seed, epochs=72, patience=24) for seed in range(3)
+                ]
+                add([row | {"model": "mean of layers, long", "chosen": True} for row in rows])
+            continue
+        depth = int(depth)
         for form in FORMS if depth else ("mean of layers",):  # without layers both are matrix factorisation
             tried = [run(form, depth, lr, 0) for lr in RATES]
             best = max(tried, key=lambda row: row["valid_ndcg"])
             again = [run(form, depth, best["lr"], seed) for seed in range(1, SEEDS)]
-            rows += [row | {"chosen": row is best} for row in tried] + [
-                row | {"chosen": True} for row in again
-            ]
+            add([row | {"chosen": row is best} for row in tried] + [row | {"chosen": True} for row in again])
             print(best, *(row["test_ndcg"] for row in again), flush=True)
-        new = pd.DataFrame(rows).assign(data="100k", commit=commit("recbyhand", "benchmarks/graph"))
-        if file.exists():
-            old = pd.read_csv(file, dtype={"commit": str})
-            new = pd.concat([old[old["layers"] != depth], new]).sort_values(["layers", "model", "seed"])
-        new.to_csv(file, index=False)
 
 
 if __name__ == "__main__":
