@@ -4,8 +4,8 @@ LightGCN with 0 to 6 layers on MovieLens 100K, ranked over the full catalogue. "
 all layers, as LightGCN does; "last layer" with what the last one gives, as a plain stack would. Each of the eleven
 forms gets the same two step sizes, chosen by NDCG@10 on validation from seed 0, then four more seeds; the decay is 1.0
 for all. Training ends when six epochs have brought nothing, or after 24.
-`python -m benchmarks.graph.messages 2 3` measures these depths only and keeps the other rows. `long` gives depths 0 and
-2 three times as many epochs, three seeds and no search.
+`python -m benchmarks.graph.messages 2 3 'last layer'` measures these depths and this form only and keeps the other rows.
+`long` gives depths 0 and 2 three times as many epochs, three seeds and no search.
 
 user_spread, film_spread  one minus the mean cosine between two users (two films) that have edges
 popular                   the share of a user's ten that are among the ten most liked films that he has not met
@@ -101,7 +101,8 @@ def main() -> None:
             new = pd.concat([old[[pair not in again for pair in zip(old["layers"], old["model"])]], new])
         new.sort_values(["layers", "model", "seed", "lr"]).to_csv(file, index=False)
 
-    for depth in sys.argv[1:] or (*DEPTHS, "long"):
+    forms = [word for word in sys.argv[1:] if word in FORMS] or list(FORMS)
+    for depth in [word for word in sys.argv[1:] if word not in FORMS] or (*DEPTHS, "long"):
         if depth == "long":
             for layers in (0, 2):
                 rows = [
@@ -110,7 +111,7 @@ def main() -> None:
                 add([row | {"model": "mean of layers, long", "chosen": True} for row in rows])
             continue
         depth = int(depth)
-        for form in FORMS if depth else ("mean of layers",):  # without layers both are matrix factorisation
+        for form in forms if depth else ("mean of layers",):  # without layers both are matrix factorisation
             tried = [run(form, depth, lr, 0) for lr in RATES]
             best = max(tried, key=lambda row: row["valid_ndcg"])
             again = [run(form, depth, best["lr"], seed) for seed in range(1, SEEDS)]
