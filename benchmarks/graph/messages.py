@@ -4,7 +4,7 @@ LightGCN with 0 to 6 layers on MovieLens 100K, ranked over the full catalogue. "
 all layers, as LightGCN does; "last layer" with what the last one gives, as a plain stack would. Each of the eleven
 forms gets the same two step sizes, chosen by NDCG@10 on validation from seed 0, then four more seeds; the decay is 1.0
 for all. Training ends when six epochs have brought nothing, or after 24.
-`python -m benchmarks.graph.messages 2 3 'last layer'` measures these depths and this form only and keeps the other rows.
+`python -m benchmarks.graph.messages 2 3 'last layer'` measures these depths and this form and keeps the other rows.
 `long` gives depths 0 and 2 three times as many epochs, three seeds and no search.
 
 user_spread, film_spread  one minus the mean cosine between two users (two films) that have edges
