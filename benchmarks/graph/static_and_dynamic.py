@@ -109,7 +109,7 @@ def communities() -> list[dict]:
             def make():
                 return M.GraphAttentionRecommender(task.schema, graph, attention=attention, users=False)
 
-            return trained(make, task, lr, 0.01, seed, epochs=24, patience=4, batch_size=2048)[0]
+            return trained(make, task, lr, 0.01, seed, epochs=12, patience=5, batch_size=2048)[0]
 
         found = search(run, [(0.05,), (0.1,)], seeds=5, further=0)
         rows += [{"data": "communities", "model": attention} | row for row in found]
