@@ -82,8 +82,10 @@ class ItemNeighbours(_Counting):
 
         score = sum_{j in history} s_ij,    s_ij = |N(i) and N(j)| / sqrt(|N(i)| |N(j)|),    s_ii = 0
 
-    N(i) are the users who like item i in training. Order and age count nothing. A score for rankings, no logit.
-    Source: Sarwar et al. 2001, doi:10.1145/371920.372071. The table is (n_items, n_items): for small catalogues.
+    N(i) are the users who like item i in training. Order and age count nothing. A score for rankings, no logit. The
+    table is (n_items, n_items): for small catalogues.
+
+    Source: Sarwar et al. 2001, doi:10.1145/371920.372071.
     """
 
     def __init__(self, task):

@@ -24,16 +24,21 @@ POSITIONS = ("time", "learned", "sinusoidal", "none")
 
 
 class BST(Recommender):
-    """x_i = W [e_i, p_i] over the history and the target;  z = encoder(x);  logit = MLP([z_target, user]).
+    r"""$$x_i = W [\mathbf e_i, \mathbf p_i] \text{ over the history and the target}, \quad z = \mathrm{encoder}(x), \quad
+      \mathrm{logit} = \mathrm{MLP}([z_{target},\ \mathbf u])$$
 
-    p_i is the paper's position: a vector for the time between event i and the target (Chen et al. 2019,
-    arXiv:1905.06874). `positions="learned"` or "sinusoidal" count events back from the target, "none" leaves them out.
-    `users` and `features` are the paper's other features: a vector per user id; the features of items, those of the
-    history too, and of the user. The encoder's feed-forward has LeakyReLU, as in the paper; W brings any width to dim.
-    What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default).
-    Two settings are not the paper's. `std` is the size at which the vectors of ids, features and positions start.
-    `near=True`: in all layers but the last an event looks back only, and at first at its neighbours; each head learns a
-    number for each distance (see `MultiHeadAttention`).
+    positions  "time", the paper's: a vector for the time between event i and the target; "learned" or "sinusoidal"
+               count events back from the target; "none" leaves them out
+    users, features   the paper's other features: a vector per user id; the features of items, those of the history
+               too, and of the user
+    heads, layers, norm   of the encoder, see `TransformerEncoder`; its feed-forward has LeakyReLU, as in the paper
+
+    What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default). Two settings
+    are not the paper's. `std` is the size at which the vectors of ids, features and positions start. `near=True`: in all
+    layers but the last an event looks back only, and at first at its neighbours; each head learns a number for each
+    distance (see `MultiHeadAttention`).
+
+    Source: Chen et al. 2019, Behavior sequence transformer, arXiv:1905.06874.
     """
 
     # fmt: off

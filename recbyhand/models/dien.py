@@ -14,11 +14,19 @@ from recbyhand.models.base import Recommender, blocks
 
 
 class DIEN(Recommender):
-    """h_i = GRU(e_i, h_{i-1});  a_i = softmax_i(h_i W t);  x = AUGRU(h, a)_L;  logit = MLP([x, t, x * t, user]).
+    r"""$$h_j = \mathrm{GRU}(\mathbf e_j, h_{j-1}), \quad a_j = \mathrm{softmax}_j(h_j W \mathbf t), \quad
+      \mathbf x = \mathrm{AUGRU}(h, a)_L,$$
 
-    loss = BCE(logit, y) + alpha * L_aux: h_i must tell the next item of the history from a random one
-    (Zhou et al. 2019, arXiv:1809.03672). `evolution` is "augru" or one of the paper's weaker forms:
-    "agru" (a replaces the update gate), "aigru" (a scales the input of a GRU).
+    $$ \mathrm{logit} = \mathrm{MLP}([\mathbf x, \mathbf t, \mathbf x \odot \mathbf t, \mathbf u])$$
+
+    loss = BCE(logit, y) + alpha * L_aux: h_j must tell the next item of the history from a random one.
+
+    evolution  "augru", or one of the paper's weaker forms: "agru" (a replaces the update gate), "aigru" (a scales the
+               input of a GRU)
+    alpha      weight of the auxiliary loss; 0 leaves it out
+    users, features   as in `DIN`
+
+    Source: Zhou et al. 2019, Deep interest evolution network, arXiv:1809.03672.
     """
 
     # fmt: off

@@ -12,11 +12,19 @@ from recbyhand.models.base import Recommender, blocks
 
 
 class DIN(Recommender):
-    """a_i = unit(e_i, t);  x = sum_i a_i e_i;  logit = MLP([x, t, x * t, user])  (arXiv:1706.06978).
+    r"""$$a_j = \mathrm{unit}(\mathbf e_j, \mathbf t), \qquad \mathbf x = \sum_j a_j \mathbf e_j, \qquad
+      \mathrm{logit} = \mathrm{MLP}([\mathbf x,\ \mathbf t,\ \mathbf x \odot \mathbf t,\ \mathbf u])$$
 
-    The weights are not normalised: two matching films say more than one. `users=True` adds a vector per user
-    id; `features=True` is the form in use in industry: every item, in the history too, is the concatenation
-    of the vectors of its id and its features, and the user's features join the head.
+    e_1 ... e_L are the vectors of the history, t that of the target, u those of the user. The weights are not
+    normalised: two matching films say more than one.
+
+    users      a vector per user id joins the head
+    features   the form in use in industry: every item, in the history too, is the vectors of its id and its features
+               side by side, and the user's features join the head
+    normalise  a softmax over the events, which the paper leaves out
+    unit       width of the hidden layer of the unit, see `LocalActivationUnit`
+
+    Source: Zhou et al. 2018, Deep interest network, arXiv:1706.06978.
     """
 
     def __init__(
