@@ -152,7 +152,7 @@ def top_up(
         if rows["valid_auc"].isna().any():
             continue  # a baseline, which is not trained
 
-        def add(lr: float, decay: float, seed: int, rows: pd.DataFrame) -> pd.DataFrame:
+        def add(lr: float, decay: float, seed: int, rows: pd.DataFrame, values=values) -> pd.DataFrame:
             same = (rows["lr"] == lr) & (rows["weight_decay"] == decay) & (rows["seed"] == seed)
             if same.any():
                 return rows

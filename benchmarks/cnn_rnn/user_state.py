@@ -2,7 +2,8 @@
 
 Every model gets the same six settings, further step sizes where its best lies at their edge, chosen by validation AUC,
 and the same number of epochs; the chosen setting is then run from three initial weights. `python -m
-benchmarks.cnn_rnn.user_state 100k` measures one data set and keeps the others.
+benchmarks.cnn_rnn.user_state 100k` measures one data set and keeps the others; `seeds` runs
+the chosen settings from five.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from functools import partial
 
 import recbyhand as rbh
-from benchmarks._recording import keep, search, task_on, trained
+from benchmarks._recording import keep, search, task_on, top_up, trained
 
 EPOCHS, SEEDS = {"order": 6, "100k": 8}, 3
 SETTINGS = list(itertools.product((0.005, 0.02), (0.1, 0.5, 1.0)))  # step size, weight decay
@@ -41,6 +42,10 @@ def measure(data: str) -> list[dict]:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["seeds"]:
+        tasks = {data: task_on(data, users=500) for data in EPOCHS}
+        top_up("cnn_rnn/user_state", lambda data, name, *how: run(data, name, tasks[data], *how))
+        return
     for data in sys.argv[1:] or EPOCHS:
         keep("cnn_rnn/user_state", measure(data))
 
