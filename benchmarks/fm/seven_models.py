@@ -1,12 +1,13 @@
 """Seven models of the FM family on equal terms. Writes benchmarks/results/fm/seven_models.csv for the end of chapter 3.
 
 Every model gets the same six settings, and further step sizes where its best lies at their edge, chosen by validation
-AUC, and six epochs a run; the chosen setting is then run from three initial weights. All with vectors have numbers of
+AUC, and six epochs a run; the chosen setting is then run from five initial weights. All with vectors have numbers of
 parameters within 20 % of each other. FNN starts from the FM that was chosen, of the same seed, whose seconds count as
 its own. Differences are paired, on the same test rows.
 `python -m benchmarks.fm.seven_models 100k FNN AFM` measures these models on this data set and keeps other rows.
 `seeds` adds weight decays of 0.1 and 0.3 at the step size that was chosen, lets validation choose again, and runs what
-is chosen from five initial weights.
+is chosen from five initial weights. `ablations` trains what explains the surprises: models that see no ids, FM without the
+pairs within a side, and the network with twelve passes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 import recbyhand as rbh
 from benchmarks._recording import commit, search, top_up
@@ -29,7 +31,7 @@ FILES = [
 FILES += [f"recbyhand/layers/{name}.py" for name in ("crosses", "embedding", "interactions", "mlp")]
 FILES += ["recbyhand/models/feature_mlp.py", "recbyhand/training/"]
 FILE = ROOT / "benchmarks" / "results" / "fm" / "seven_models.csv"
-DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
+DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 5, 6  # {data set: length of the vectors}
 SETTINGS = list(itertools.product((0.005, 0.012, 0.03), (0.01, 1.0)))  # step size, weight decay
 M = rbh.models
 MODELS = {  # FM first: FNN starts from it, and all are compared with it
@@ -44,6 +46,49 @@ MODELS = {  # FM first: FNN starts from it, and all are compared with it
     "DeepFM": lambda schema, dim: M.DeepFM(schema, dim=dim, hidden=(32,)),
     "DeepFM, concat": lambda schema, dim: M.DeepFM(schema, dim=dim, hidden=(32,), merge="concat"),
     "AFM": lambda schema, dim: M.AFM(schema, dim=dim),
+}
+
+
+class NamelessBatch(rbh.data.Batch):
+    def ids(self):
+        ids = super().ids()  # (B, C)
+        ids[:, :2] = 1  # users and items are unknown
+        return ids
+
+
+class NoIds(torch.nn.Module):
+    """A model that sees the features of users and items, and not who they are."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.schema = model, model.schema
+
+    def forward(self, batch):
+        return self.model(NamelessBatch(**vars(batch)))  # (B,)
+
+
+class Between(M.FM):
+    """FM without the pairs within the user and within the item."""
+
+    def forward(self, batch):
+        ids = batch.ids()  # (B, C)
+        v = self.embedding(ids)  # (B, F, d)
+        mine = {"user", *(f.name for f in self.schema.user_fields)}
+        side = torch.tensor([f.name in mine for f in self.schema.fields])  # (F,)
+        linear = self.bias + self.linear(ids).sum((1, 2))  # (B,)
+        return linear + (v[:, side].sum(1) * v[:, ~side].sum(1)).sum(1)  # (B,)
+
+
+def blind(name: str):
+    return lambda schema, dim: NoIds(MODELS[name](schema, dim))
+
+
+ABLATIONS = {  # of the surprises, on one data set each
+    "crosses": {f"{name}, no ids": blind(name) for name in ("FM", "Poly2", "NFM", "AFM")},
+    "100k": {
+        "FM, between only": lambda schema, dim: Between(schema, dim=dim),
+        "FeatureMLP, 12 passes": MODELS["FeatureMLP"],
+    },
 }
 BASELINES = {"popularity": M.Popularity, "user + item mean": M.UserItemMean}
 
@@ -61,20 +106,22 @@ class Race:
     def run(self, name: str, lr: float, weight_decay: float, seed: int) -> tuple[dict, object]:
         """One model trained once: its row of the table, and the model."""
         rbh.seed(seed)
-        model, before = MODELS[name](self.task.schema, self.dim), 0.0
+        make = (MODELS | ABLATIONS[self.data])[name]
+        model, before = make(self.task.schema, self.dim), 0.0
         if name == "FNN":
             fm, before = self.fm[seed]
             model = M.FNN.from_fm(copy.deepcopy(fm), hidden=(32,))
         begun = time.process_time()
         how = {"lr": lr, "weight_decay": weight_decay, "seed": seed, "progress": False}
-        log = rbh.fit(model, self.task, epochs=EPOCHS, **how)
+        epochs = 12 if name.endswith("12 passes") else EPOCHS
+        log = rbh.fit(model, self.task, epochs=epochs, **how)
         seconds = time.process_time() - begun
         row = {"model": name, "lr": lr, "weight_decay": weight_decay, "seed": seed}
         row["best_epoch"] = int(log.loc[log["best"], "epoch"].iloc[0])
         row["valid_auc"] = round(log["valid_auc"].max(), 5)
         row["parameters"] = sum(p.numel() for p in model.parameters())
         row["cpu_seconds"] = round(before + seconds, 2)
-        row["examples_per_second"] = round(EPOCHS * len(self.task.train) / seconds)
+        row["examples_per_second"] = round(epochs * len(self.task.train) / seconds)
         return row, model
 
     def prepare(self, models: list[str]) -> None:
@@ -154,6 +201,13 @@ def seeds() -> None:
 def main() -> None:
     if sys.argv[1:] == ["seeds"]:
         seeds()
+        return
+    if sys.argv[1:] == ["ablations"]:
+        for data, names in ABLATIONS.items():
+            race = Race(data)
+            race.prepare([*names])
+            for name in names:
+                keep(data, race.measure(name))
         return
     models = sys.argv[2:] or list(MODELS)
     for data in sys.argv[1:2] or DATA:
