@@ -28,7 +28,7 @@ LONG = """
     04_interest/dien 04_interest/din 04_interest/five_ways_to_attend 04_interest/pooling_is_blind
     04_interest/relu_to_dice
 """.split()
-UNHELD = [*LONG, "03_fm/family_tree", "03_fm/seven_models"]
+UNHELD = [*LONG, "03_fm/seven_models"]
 
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=NAMES)
 IN_CHAPTERS = [path for path in LESSONS if "chapters" in path.relative_to(ROOT).parts]
