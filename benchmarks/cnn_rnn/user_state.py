@@ -60,7 +60,7 @@ class Unordered(rbh.models.RNNFactorization):
 
 
 def on_order() -> list[dict]:
-    """What the order is worth: the GRU and one that cannot see it, at the GRU's setting; on 100K's long histories, too."""
+    """What order is worth: the GRU and one that cannot see it, at the GRU's setting; on 100K's long histories, too."""
     chosen, rows = rbh.recorded("cnn_rnn/user_state").query("chosen and model == 'GRU'"), []
     for data, epochs in EPOCHS.items():
         task = task_on(data, users=500)
