@@ -135,11 +135,12 @@ def top_up(
     decays: Sequence[float] = (),
     by=("data", "model"),
     paths=(),
+    only=None,
 ) -> None:
     """Add to results/<name>.csv what it lacks: further weight decays at the chosen step size, then further seeds.
 
     `run(*values of by, lr, weight_decay, seed)` trains once. Seed 0 chooses by validation AUC among the old settings
-    and the new ones; what is chosen is run from all seeds. Rows that were there stay, each with its commit. The file is
+    and the new ones; what is chosen is run from all seeds. `only` names groups, others are left alone. Rows that were there stay, each with its commit. The file is
     written after each group, so that nothing is lost when a run is interrupted.
     """
     file = RESULTS / f"{name}.csv"
@@ -151,6 +152,8 @@ def top_up(
         rows, rest = table[mine].copy(), table[~mine]
         if rows["valid_auc"].isna().any():
             continue  # a baseline, which is not trained
+        if only is not None and values not in only:
+            continue
 
         def add(lr: float, decay: float, seed: int, rows: pd.DataFrame, values=values) -> pd.DataFrame:
             same = (rows["lr"] == lr) & (rows["weight_decay"] == decay) & (rows["seed"] == seed)

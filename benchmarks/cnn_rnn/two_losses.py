@@ -23,8 +23,7 @@ from benchmarks._recording import keep, search, task_on, top_up, trained
 SEEDS = 3
 DATA = {  # {data set: step sizes, weight decays, alphas, of the model, of the training}
     "drift": ((0.01, 0.02, 0.05), (0.1, 1.0), (0.0, 0.2, 1.0), {}, (20, 4, 256)),
-    "drift, all clicks": ((0.02, 0.05), (0.1, 1.0), (0.0, 0.2, 3.0), {}, (3, None, 256)),
-    "order": ((0.01, 0.02, 0.05), (0.1, 1.0), (0.0, 0.2, 3.0), {}, (20, 4, 256)),
+    "order": ((0.02, 0.05), (0.1, 1.0), (0.0, 0.2, 3.0), {}, (20, 4, 256)),
     "100k, a tenth": ((0.005, 0.02), (0.1, 1.0), (0.0, 0.2), {"sampled": 100}, (6, None, 1024)),
     "100k": ((0.005, 0.02), (0.1, 1.0), (0.0, 0.2), {"sampled": 100}, (2, None, 1024)),
 }

@@ -69,7 +69,7 @@ def on_order() -> list[dict]:
         first = torch.where(test.history_mask, test.history_time, test.time[:, None]).min(1).values
         week = torch.where(test.history_mask, test.history_time, 0).max(1).values - first > 7 * 86_400  # (N,)
         for name, kind in (("GRU", rbh.models.RNNFactorization), ("GRU without order", Unordered)):
-            for seed in range(5):
+            for seed in range(3):
                 row, model = trained(
                     lambda kind=kind, task=task: kind(task.schema, dim=16, cell="gru"),
                     task, *setting, seed, epochs=epochs, patience=2,
@@ -90,7 +90,7 @@ def on_new_people() -> list[dict]:
         rbh.recorded("cnn_rnn/user_state").query("chosen and data == '100k' and seed == 0").set_index("model")
     )
     for name in ("matrix factorisation", "GRU"):
-        for seed in range(5):
+        for seed in range(3):
             setting = chosen.loc[name, ["lr", "weight_decay"]].tolist()
             row, model = trained(
                 lambda name=name: MODELS[name](task.schema), task, *setting, seed, epochs=8, patience=2

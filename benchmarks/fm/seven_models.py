@@ -1,12 +1,12 @@
 """Seven models of the FM family on equal terms. Writes benchmarks/results/fm/seven_models.csv for the end of chapter 3.
 
 Every model gets the same six settings, and further step sizes where its best lies at their edge, chosen by validation
-AUC, and six epochs a run; the chosen setting is then run from five initial weights. All with vectors have numbers of
+AUC, and six epochs a run; the chosen setting is then run from three initial weights. All with vectors have numbers of
 parameters within 20 % of each other. FNN starts from the FM that was chosen, of the same seed, whose seconds count as
 its own. Differences are paired, on the same test rows.
 `python -m benchmarks.fm.seven_models 100k FNN AFM` measures these models on this data set and keeps other rows.
-`seeds` adds weight decays of 0.1 and 0.3 at the step size that was chosen, lets validation choose again, and runs what
-is chosen from five initial weights. `ablations` trains what explains the surprises: models that see no ids, FM without
+`decays` adds weight decays of 0.1 and 0.3 at the step size that was chosen on 100K, lets validation choose again, and
+runs what is chosen from three initial weights. `ablations` trains what explains the surprises: models that see no ids, FM without
 the pairs within a side, and the network with twelve passes.
 """
 
@@ -31,7 +31,7 @@ FILES = [
 FILES += [f"recbyhand/layers/{name}.py" for name in ("crosses", "embedding", "interactions", "mlp")]
 FILES += ["recbyhand/models/feature_mlp.py", "recbyhand/training/"]
 FILE = ROOT / "benchmarks" / "results" / "fm" / "seven_models.csv"
-DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 5, 6  # {data set: length of the vectors}
+DATA, SEEDS, EPOCHS = {"crosses": 8, "100k": 16}, 3, 6  # {data set: length of the vectors}
 SETTINGS = list(itertools.product((0.005, 0.012, 0.03), (0.01, 1.0)))  # step size, weight decay
 M = rbh.models
 MODELS = {  # FM first: FNN starts from it, and all are compared with it
@@ -163,6 +163,29 @@ class Race:
             self.fm = {row["seed"]: (model, row["cpu_seconds"]) for row, model in found if row["chosen"]}
         return [self.judged(row, model) if row["chosen"] else row for row, model in found]
 
+    def ablation(self, name: str) -> list[dict]:
+        """At the setting of the model that it changes; of those that see no ids, at the best of four."""
+        whole, models = name.partition(",")[0], {}
+        if name.endswith("no ids"):
+            settings = list(itertools.product((0.012, 0.03), (0.01, 1.0)))
+        else:
+            first = (
+                pd.read_csv(FILE)
+                .query("data == @self.data and model == @whole and chosen and seed == 0")
+                .iloc[0]
+            )
+            settings = [(first["lr"], first["weight_decay"])]
+
+        def run(lr: float, weight_decay: float, seed: int) -> dict:
+            row, models[lr, weight_decay, seed] = self.run(name, lr, weight_decay, seed)
+            return row
+
+        found = search(run, settings, SEEDS, further=0)
+        return [
+            self.judged(row, models[row["lr"], row["weight_decay"], row["seed"]]) if row["chosen"] else row
+            for row in found
+        ]
+
     def baselines(self) -> list[dict]:
         return [
             self.judged({"model": name, "seed": 0, "parameters": 0}, make(self.task))
@@ -179,8 +202,8 @@ def keep(data: str, rows: list[dict]) -> None:
     new.to_csv(FILE, index=False)
 
 
-def seeds() -> None:
-    """Decays of 0.1 and 0.3, chosen anew, and five initial weights; FNN starts from the FM of the first choice."""
+def decays() -> None:
+    """Decays of 0.1 and 0.3, chosen anew; FNN starts from the FM of the first choice."""
     races = {data: Race(data) for data in DATA}
     first = pd.read_csv(FILE).query("model == 'FM' and seed == 0 and weight_decay in (0.01, 1.0)")
     first = first.loc[first.groupby("data")["valid_auc"].idxmax()].set_index("data")
@@ -195,19 +218,22 @@ def seeds() -> None:
         found = {"test_auc": score["auc"], "test_auc_se": score["auc_se"], "test_log_loss": score["log_loss"]}
         return row | {key: round(float(value), 5) for key, value in found.items()}
 
-    top_up("fm/seven_models", run, decays=(0.1, 0.3), paths=FILES)
+    only = {
+        ("100k", name) for name in ("FM", "linear", "FeatureMLP", "FNN", "NFM", "WideDeep", "DeepFM", "AFM")
+    }
+    top_up("fm/seven_models", run, seeds=3, decays=(0.1, 0.3), paths=FILES, only=only)
 
 
 def main() -> None:
-    if sys.argv[1:] == ["seeds"]:
-        seeds()
+    if sys.argv[1:] == ["decays"]:
+        decays()
         return
     if sys.argv[1:] == ["ablations"]:
         for data, names in ABLATIONS.items():
             race = Race(data)
             race.prepare([*names])
             for name in names:
-                keep(data, race.measure(name))
+                keep(data, race.ablation(name))
         return
     models = sys.argv[2:] or list(MODELS)
     for data in sys.argv[1:2] or DATA:
