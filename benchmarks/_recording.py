@@ -140,8 +140,8 @@ def top_up(
     """Add to results/<name>.csv what it lacks: further weight decays at the chosen step size, then further seeds.
 
     `run(*values of by, lr, weight_decay, seed)` trains once. Seed 0 chooses by validation AUC among the old settings
-    and the new ones; what is chosen is run from all seeds. `only` names groups, others are left alone. Rows that were there stay, each with its commit. The file is
-    written after each group, so that nothing is lost when a run is interrupted.
+    and the new ones; what is chosen is run from all seeds. `only` names groups; others are left alone. Rows that were
+    there stay, each with its commit. The file is written after each group, so that an interrupted run loses little.
     """
     file = RESULTS / f"{name}.csv"
     groups = pd.read_csv(file, dtype={"commit": str}).groupby(list(by), sort=False)

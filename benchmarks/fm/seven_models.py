@@ -6,8 +6,8 @@ parameters within 20 % of each other. FNN starts from the FM that was chosen, of
 its own. Differences are paired, on the same test rows.
 `python -m benchmarks.fm.seven_models 100k FNN AFM` measures these models on this data set and keeps other rows.
 `decays` adds weight decays of 0.1 and 0.3 at the step size that was chosen on 100K, lets validation choose again, and
-runs what is chosen from three initial weights. `ablations` trains what explains the surprises: models that see no ids, FM without
-the pairs within a side, and the network with twelve passes.
+runs what is chosen from three initial weights. `ablations` trains what explains the surprises: models that see no ids,
+FM without the pairs within a side, and the network with twelve passes.
 """
 
 from __future__ import annotations
