@@ -169,11 +169,8 @@ class Race:
         if name.endswith("no ids"):
             settings = list(itertools.product((0.012, 0.03), (0.01, 1.0)))
         else:
-            first = (
-                pd.read_csv(FILE)
-                .query("data == @self.data and model == @whole and chosen and seed == 0")
-                .iloc[0]
-            )
+            old = pd.read_csv(FILE)
+            first = old[(old["data"] == self.data) & (old["model"] == whole) & old["chosen"]].iloc[0]
             settings = [(first["lr"], first["weight_decay"])]
 
         def run(lr: float, weight_decay: float, seed: int) -> dict:
