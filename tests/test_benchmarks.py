@@ -49,12 +49,7 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are():
 
 
 OTHER_NAMES = {"MLP": "FeatureMLP", "network": "FeatureMLP"}
-CHOSEN = {  # lesson: tables of the search, the data set of each `chosen = {...}` in turn
-    "02_cnn_rnn/convolution": (("cnn_rnn/convolution", "fm/crosses"), ("crosses", "100k")),
-    "02_cnn_rnn/two_losses": (("cnn_rnn/two_losses",), ("drift",)),
-    "02_cnn_rnn/user_state": (("cnn_rnn/user_state",), (None,)),
-    "03_fm/crosses": (("fm/crosses",), ("crosses", "100k")),
-    "03_fm/wide_and_deep": (("fm/seven_models",), ("crosses", "100k")),
+CHOSEN = {  # lesson with settings typed in: tables of the search, the data set of each `chosen = {...}` in turn
     "04_interest/pooling_is_blind": (("interest/pooling_is_blind",), ("interests",)),
     "04_interest/relu_to_dice": (("interest/relu_to_dice",), ("interests", "100k")),
 }
