@@ -4,8 +4,8 @@ The lesson's own world: forty audiences, forty themes, a rule, exceptions to it,
 Each model gets the same six settings, chosen by validation AUC, and eight epochs; the chosen one is run from three
 initial weights. Rivals of Wide & Deep come twice: with its vectors, and with vectors of so many numbers that they have
 as many parameters. Two run "long", for up to 40 epochs; `long` measures these alone.
-`decays` adds weight decays of 0.1 and 0.3 at the step size that was chosen, lets validation choose again, and runs what
-is chosen from three initial weights.
+`decays` adds weight decays of 0.1 and 0.3 at the step size that was chosen, lets validation choose again, and runs
+what is chosen from five initial weights.
 """
 
 from __future__ import annotations
