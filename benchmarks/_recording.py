@@ -126,3 +126,57 @@ def keep(name: str, rows: list[dict], *paths: str) -> None:
     new.to_csv(file, index=False)
     by = [column for column in ("data", "model", "activation", "alpha") if column in new]
     print(new[new["chosen"].astype(bool)].groupby(by)["test_auc"].agg(["mean", "std"]).round(4))
+
+
+def top_up(
+    name: str,
+    run: Callable[..., dict],
+    seeds: int = 5,
+    decays: Sequence[float] = (),
+    by=("data", "model"),
+    paths=(),
+    only=None,
+) -> None:
+    """Add to results/<name>.csv what it lacks: further weight decays at the chosen step size, then further seeds.
+
+    `run(*values of by, lr, weight_decay, seed)` trains once. Seed 0 chooses by validation AUC among the old settings
+    and the new ones; what is chosen is run from all seeds. `only` names groups; others are left alone. Rows that were
+    there stay, each with its commit. The file is written after each group, so that an interrupted run loses little.
+    """
+    file = RESULTS / f"{name}.csv"
+    groups = pd.read_csv(file, dtype={"commit": str}).groupby(list(by), sort=False)
+    for key in list(groups.groups):
+        table = pd.read_csv(file, dtype={"commit": str})
+        values = key if isinstance(key, tuple) else (key,)
+        mine = (table[list(by)] == list(values)).all(axis=1)
+        rows, rest = table[mine].copy(), table[~mine]
+        if rows["valid_auc"].isna().any():
+            continue  # a baseline, which is not trained
+        if only is not None and values not in only:
+            continue
+
+        def add(lr: float, decay: float, seed: int, rows: pd.DataFrame, values=values) -> pd.DataFrame:
+            same = (rows["lr"] == lr) & (rows["weight_decay"] == decay) & (rows["seed"] == seed)
+            if same.any():
+                return rows
+            row = (
+                dict(zip(by, values))
+                | run(*values, lr, decay, seed)
+                | {"chosen": False, "commit": commit(*paths)}
+            )
+            return pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
+
+        def best(rows: pd.DataFrame) -> tuple[float, float]:
+            first = rows[rows["seed"] == 0]
+            return tuple(first.loc[first["valid_auc"].idxmax(), ["lr", "weight_decay"]])
+
+        lr = best(rows)[0]
+        for decay in decays:
+            rows = add(lr, decay, 0, rows)
+        lr, decay = best(rows)
+        for seed in range(seeds):
+            rows = add(lr, decay, seed, rows)
+        rows["chosen"] = (rows["lr"] == lr) & (rows["weight_decay"] == decay)
+        place = table.index[mine][0]  # the group stays where it stood
+        pd.concat([rest.loc[:place], rows, rest.loc[place:]], ignore_index=True).to_csv(file, index=False)
+        print(values, lr, decay, rows[rows["chosen"]]["test_auc"].tolist(), flush=True)

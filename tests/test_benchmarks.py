@@ -49,12 +49,7 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are():
 
 
 OTHER_NAMES = {"MLP": "FeatureMLP", "network": "FeatureMLP"}
-CHOSEN = {  # lesson: tables of the search, the data set of each `chosen = {...}` in turn
-    "02_cnn_rnn/convolution": (("cnn_rnn/convolution", "fm/crosses"), ("crosses", "100k")),
-    "02_cnn_rnn/two_losses": (("cnn_rnn/two_losses",), ("drift",)),
-    "02_cnn_rnn/user_state": (("cnn_rnn/user_state",), (None,)),
-    "03_fm/crosses": (("fm/crosses",), ("crosses", "100k")),
-    "03_fm/wide_and_deep": (("fm/seven_models",), ("crosses", "100k")),
+CHOSEN = {  # lesson with settings typed in: tables of the search, the data set of each `chosen = {...}` in turn
     "04_interest/pooling_is_blind": (("interest/pooling_is_blind",), ("interests",)),
     "04_interest/relu_to_dice": (("interest/relu_to_dice",), ("interests", "100k")),
 }
@@ -78,5 +73,31 @@ def test_a_lesson_uses_the_settings_that_won(lesson):
         for of, models in (settings if data is None else {data: settings}).items():
             for name, setting in models.items():
                 recorded = won.loc[of, OTHER_NAMES.get(name, name)]
-                setting = tuple(setting.values()) if isinstance(setting, dict) else setting  # lr, weight_decay
+                setting = (
+                    tuple(setting.values()) if isinstance(setting, dict) else setting
+                )  # lr, weight_decay
                 assert tuple(recorded) == setting, f"{name} on {of}: the search chose {tuple(recorded)}"
+
+
+def test_a_table_is_topped_up(monkeypatch, tmp_path):
+    """Further decays at the chosen step size, chosen anew by validation, then the seeds that are missing."""
+    recording = pytest.importorskip("benchmarks._recording")
+    monkeypatch.setattr(recording, "RESULTS", tmp_path)
+    (tmp_path / "x").mkdir()
+    old = {"data": "d", "model": ["A", "A", "B"], "lr": [0.1, 0.2, 0.1], "weight_decay": 0.01, "seed": 0}
+    old |= {"valid_auc": [0.6, 0.7, 0.6], "test_auc": 0.5, "chosen": [False, True, True], "commit": "abcdef0"}
+    pd.DataFrame(old).to_csv(tmp_path / "x" / "y.csv", index=False)
+    asked = []
+
+    def run(data, model, lr, weight_decay, seed):
+        asked.append((model, lr, weight_decay, seed))
+        row = {"lr": lr, "weight_decay": weight_decay, "seed": seed, "test_auc": 0.6}
+        return row | {"valid_auc": 0.8 if weight_decay == 0.3 else 0.65}
+
+    recording.top_up("x/y", run, seeds=2, decays=(0.1, 0.3), only={("d", "A")})
+    assert asked == [("A", 0.2, 0.1, 0), ("A", 0.2, 0.3, 0), ("A", 0.2, 0.3, 1)]
+    table = pd.read_csv(tmp_path / "x" / "y.csv", dtype={"commit": str})
+    assert table["model"].tolist() == ["A"] * 5 + ["B"]  # each group where it stood
+    won = table[table["chosen"] & (table["model"] == "A")]
+    assert won[["weight_decay", "seed"]].to_numpy().tolist() == [[0.3, 0], [0.3, 1]]
+    assert (table["commit"] == "abcdef0").sum() == 3, "old rows keep their commit"

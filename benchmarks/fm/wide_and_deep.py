@@ -3,12 +3,15 @@
 The lesson's own world: forty audiences, forty themes, a rule, exceptions to it, and pairs that training never shows.
 Each model gets the same six settings, chosen by validation AUC, and eight epochs; the chosen one is run from three
 initial weights. Rivals of Wide & Deep come twice: with its vectors, and with vectors of so many numbers that they have
-as many parameters.
+as many parameters. Two run "long", for up to 40 epochs; `long` measures these alone.
+`decays` adds weight decays of 0.1 and 0.3 at the step size that was chosen, lets validation choose again, and runs
+what is chosen from five initial weights.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,7 +19,7 @@ import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import keep, search, trained
+from benchmarks._recording import RESULTS, commit, keep, search, top_up, trained
 
 N, SEEDS, HOW = 40, 3, {"epochs": 8, "batch_size": 512}
 SETTINGS = list(itertools.product((0.003, 0.01, 0.03), (0.01, 1.0)))  # step size, weight decay
@@ -30,9 +33,14 @@ MODELS = {
     "WideDeep, d = 8": lambda s: M.WideDeep(s, dim=8, hidden=(32,), crosses=CROSS),
     "no cross, d = 8": lambda s: M.WideDeep(s, dim=8, hidden=(32,), crosses=[]),
     "no cross, d = 20": lambda s: M.WideDeep(s, dim=20, hidden=(32,), crosses=[]),
+    "WideDeep, d = 8, long": lambda s: M.WideDeep(s, dim=8, hidden=(32,), crosses=CROSS),
+    "no cross, d = 20, long": lambda s: M.WideDeep(s, dim=20, hidden=(32,), crosses=[]),
     "DeepFM, d = 8": lambda s: M.DeepFM(s, dim=8, hidden=(32,)),
     "DeepFM, d = 20": lambda s: M.DeepFM(s, dim=20, hidden=(32,)),
 }
+
+
+LONG = [name for name in MODELS if name.endswith("long")]  # 40 epochs, or until validation stops improving
 
 
 def world() -> tuple[SimpleNamespace, dict[str, torch.Tensor]]:
@@ -60,7 +68,8 @@ def world() -> tuple[SimpleNamespace, dict[str, torch.Tensor]]:
 
 
 def run(name: str, task, kinds: dict, lr: float, weight_decay: float, seed: int) -> dict:
-    row, model = trained(lambda: MODELS[name](task.schema), task, lr, weight_decay, seed, **HOW)
+    how = HOW | ({"epochs": 40, "patience": 10} if name in LONG else {})
+    row, model = trained(lambda: MODELS[name](task.schema), task, lr, weight_decay, seed, **how)
     at, z = (task.test.user - 2, task.test.item - 2), rbh.metrics.predict(model, task.test)  # ids start at 2
     of_kind = {
         kind: rbh.metrics.auc(task.test.label[pairs[at]], z[pairs[at]]) for kind, pairs in kinds.items()
@@ -70,6 +79,24 @@ def run(name: str, task, kinds: dict, lr: float, weight_decay: float, seed: int)
 
 def main() -> None:
     (task, kinds), rows = world(), []
+    if sys.argv[1:] == ["decays"]:
+        top_up(
+            "fm/wide_and_deep",
+            lambda name, *how: run(name, task, kinds, *how),
+            by=("model",),
+            decays=(0.1, 0.3),
+        )
+        return
+    if sys.argv[1:] == ["long"]:
+        old = pd.read_csv(RESULTS / "fm" / "wide_and_deep.csv", dtype={"commit": str})
+        for name in LONG:
+            rows += [
+                {"model": name} | row for row in search(partial(run, name, task, kinds), SETTINGS, SEEDS)
+            ]
+        new = pd.DataFrame(rows).assign(commit=commit())
+        new = pd.concat([old[~old["model"].isin(LONG)], new])
+        new.to_csv(RESULTS / "fm" / "wide_and_deep.csv", index=False)
+        return
     for name in MODELS:
         rows += [{"model": name} | row for row in search(partial(run, name, task, kinds), SETTINGS, SEEDS)]
     keep("fm/wide_and_deep", rows)
