@@ -24,8 +24,9 @@ POSITIONS = ("time", "learned", "sinusoidal", "none")
 
 
 class BST(Recommender):
-    r"""$$x_i = W [\mathbf e_i, \mathbf p_i] \text{ over the history and the target}, \quad z = \mathrm{encoder}(x), \quad
-      \mathrm{logit} = \mathrm{MLP}([z_{target},\ \mathbf u])$$
+    r"""$$x_i = W [\mathbf e_i, \mathbf p_i] \text{ over the history and the target},$$
+
+    $$z = \mathrm{encoder}(x), \qquad \mathrm{logit} = \mathrm{MLP}([z_{target},\ \mathbf u])$$
 
     positions  "time", the paper's: a vector for the time between event i and the target; "learned" or "sinusoidal"
                count events back from the target; "none" leaves them out
@@ -34,9 +35,9 @@ class BST(Recommender):
     heads, layers, norm   of the encoder, see `TransformerEncoder`; its feed-forward has LeakyReLU, as in the paper
 
     What comes out at the target's place is read, as in section 2.3 (FuxiCTR pools all places by default). Two settings
-    are not the paper's. `std` is the size at which the vectors of ids, features and positions start. `near=True`: in all
-    layers but the last an event looks back only, and at first at its neighbours; each head learns a number for each
-    distance (see `MultiHeadAttention`).
+    are not the paper's. `std` is the size at which the vectors of ids, features and positions start. `near=True`: in
+    all layers but the last an event looks back only, and at first at its neighbours; each head learns a number for
+    each distance (see `MultiHeadAttention`).
 
     Source: Chen et al. 2019, Behavior sequence transformer, arXiv:1905.06874.
     """

@@ -21,7 +21,8 @@ def test_what_is_shared_is_told_in_the_base():
 @pytest.mark.parametrize("model", MODELS, ids=[model.__name__ for model in MODELS])
 def test_formula_settings_source(model):
     text, name = inspect.getdoc(model), model.__name__
-    assert any(mark in text for mark in ("$$", "logit =", "score =")), f"{name}: begin the docstring with the formula of the logit"
+    formula = any(mark in text for mark in ("$$", "logit =", "score ="))
+    assert formula, f"{name}: begin the docstring with the formula of the logit"
     source = re.search(r"^Sources?: .*(\d{4}).*", text, flags=re.M)
     assert source, f"{name}: end the docstring with `Source: authors year, title, doi or arXiv id`"
     given = {*SHARED, "schema", "task", "graph"}
