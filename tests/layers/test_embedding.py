@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from recbyhand.data import Field
-from recbyhand.layers import CrossedWeights, FeatureEmbedding, batch_aware_penalty, feature_pairs, id_embedding
+from recbyhand.layers import (
+    CrossedWeights,
+    FeatureEmbedding,
+    batch_aware_penalty,
+    feature_pairs,
+    id_embedding,
+)
 from tests.factories import make_batch, make_schema
 
 FIELDS = (Field("colour", 5), Field("genres", 9, 3), Field("year", 4))
