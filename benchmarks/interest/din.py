@@ -66,13 +66,17 @@ class DINByCount(DIN):
 class Decayed(DIN):
     """DIN + user with decay of the vectors of ids: of all of them, or of those that the batch reads."""
 
-    def __init__(self, task, aware: bool, strength: float):
-        super().__init__(task.schema, dim=16, users=True)
-        train = task.train[:]
-        self.strength, self.aware = strength, aware
+    def __init__(self, schema):
+        super().__init__(schema, dim=16, users=True)
+
+    @classmethod
+    def of(cls, task, aware: bool, strength: float) -> Decayed:
+        model, train = cls(task.schema), task.train[:]
+        model.strength, model.aware = strength, aware
         seen = torch.cat([train.item, train.history.flatten()])
-        self.n = torch.bincount(seen, minlength=task.schema.n_items)
-        self.n_user = torch.bincount(train.user, minlength=task.schema.n_users)
+        model.n = torch.bincount(seen, minlength=task.schema.n_items)
+        model.n_user = torch.bincount(train.user, minlength=task.schema.n_users)
+        return model
 
     def loss(self, batch):
         item, user = self.item.id, self.user.id
@@ -165,7 +169,7 @@ def decay(data: str) -> list[dict]:
     task = task_on("100k")
 
     def run(seed: int, aware: bool, strength: float) -> dict:
-        row, model = trained(lambda: Decayed(task, aware, strength), task, 0.005, 0.0, seed, epochs=6)
+        row, model = trained(lambda: Decayed.of(task, aware, strength), task, 0.005, 0.0, seed, epochs=6)
         return row | {"strength": strength, "last_valid_auc": round(model.log["valid_auc"].iloc[-1], 5)}
 
     rows = [{"model": "no decay", "chosen": True} | run(seed, True, 0.0) for seed in range(5)]
