@@ -169,7 +169,7 @@ def decay(data: str) -> list[dict]:
     task = task_on("100k")
 
     def run(seed: int, aware: bool, strength: float) -> dict:
-        row, model = trained(lambda: Decayed.of(task, aware, strength), task, 0.005, 0.0, seed, epochs=6)
+        row, model = trained(lambda: Decayed.of(task, aware, strength), task, 0.005, 0.0, seed, epochs=4)
         return row | {"strength": strength, "last_valid_auc": round(model.log["valid_auc"].iloc[-1], 5)}
 
     rows = [{"model": "no decay", "chosen": True} | run(seed, True, 0.0) for seed in range(5)]
@@ -177,7 +177,7 @@ def decay(data: str) -> list[dict]:
         ("all vectors", False, (1e-5, 1e-4, 1e-3)),
         ("the batch's vectors", True, (0.01, 0.1, 1.0)),
     ):
-        found = widen(lambda seed, strength: run(seed, aware, strength), {"strength": tried})  # noqa: B023
+        found = widen(lambda seed, strength: run(seed, aware, strength), {"strength": tried}, further=1)  # noqa: B023
         rows += [{"model": name} | row for row in found]
     return [{"data": data} | row for row in rows]
 
