@@ -4,8 +4,8 @@ Where interests drift (`planted("drift")`, 500 users) each model and each form o
 validation AUC from the same three, and further ones where the best is an edge, from initial weights 0; then it runs
 from four more. Bugs and borrowed vectors take DIEN's step size. "drift, 20 epochs" trains four times as long at the
 step sizes that were chosen, three seeds. "drift, d = 4" and "interests" (three seeds) take over the step sizes of
-"drift". On MovieLens 100K all have one setting, five epochs, the best by validation, and three seeds. DIN's unit has 64 channels: about as many
-parameters as DIEN.
+"drift". On MovieLens 100K all have one setting, five epochs, the best by validation, and three seeds. DIN's
+unit has 64 channels: about as many parameters as DIEN.
 `python -m benchmarks.interest.dien drift` measures one data set only and keeps the other rows.
 """
 
