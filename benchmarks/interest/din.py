@@ -4,10 +4,10 @@ Every model gets the same four settings per data set, and on the planted world f
 their edge, chosen by validation AUC, from initial weights 0. The lesson trains the chosen ones.
 `python -m benchmarks.interest.din 100k` measures one data set only and keeps the other rows.
 
-Rows of five seeds, for the lesson's claims: "interests, seeds" has each model at its own settings and the two forms of
-DIN at each other's; "100k, seeds" has one setting for all, six epochs, the best of them by validation: with a user
-vector, how the history is summed up is the one thing that differs; "100k, decay" has DIN + user, and decay of the
-vectors is the one thing that differs, its strength chosen by validation.
+Rows of five seeds, of three for decay, for the lesson's claims: "interests, seeds" has each model at its own settings
+and the two forms of DIN at each other's; "100k, seeds" has one setting for all, six epochs, the best of them by
+validation: with a user vector, how the history is summed up is the one thing that differs; "100k, decay" has DIN +
+user, four epochs, and decay of the vectors is the one thing that differs, its strength chosen by validation.
 """
 
 from __future__ import annotations
@@ -172,12 +172,14 @@ def decay(data: str) -> list[dict]:
         row, model = trained(lambda: Decayed.of(task, aware, strength), task, 0.005, 0.0, seed, epochs=4)
         return row | {"strength": strength, "last_valid_auc": round(model.log["valid_auc"].iloc[-1], 5)}
 
-    rows = [{"model": "no decay", "chosen": True} | run(seed, True, 0.0) for seed in range(5)]
+    rows = [{"model": "no decay", "chosen": True} | run(seed, True, 0.0) for seed in range(3)]
     for name, aware, tried in (
         ("all vectors", False, (1e-5, 1e-4, 1e-3)),
         ("the batch's vectors", True, (0.01, 0.1, 1.0)),
     ):
-        found = widen(lambda seed, strength: run(seed, aware, strength), {"strength": tried}, further=1)  # noqa: B023
+        found = widen(
+            lambda seed, strength: run(seed, aware, strength), {"strength": tried}, seeds=3, further=0
+        )  # noqa: B023
         rows += [{"model": name} | row for row in found]
     return [{"data": data} | row for row in rows]
 

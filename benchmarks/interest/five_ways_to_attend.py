@@ -2,9 +2,9 @@
 
 For the lesson *Five ways to attend*. One skeleton for all, the pooled model with weights in place of the mean. Every
 form gets the same three step sizes, and further ones where its best lies at their edge, chosen by validation AUC from
-initial weights 0; the chosen one is run from four more. On MovieLens 100K all
-have one step size. Six epochs, the best of them by validation. `right` is the
-share of test rows whose largest weight stands at a film of the target's franchise.
+initial weights 0; the chosen one is run from four more. On MovieLens 100K all have one
+step size, and three seeds. Six epochs, the best of them by validation. `right` is the share of test rows whose largest
+weight stands at a film of the target's franchise.
 `python -m benchmarks.interest.five_ways_to_attend 100k` measures one data set only and keeps the other rows.
 """
 
@@ -74,12 +74,9 @@ def measure(data: str) -> list[dict]:
             row |= {"right": round(found.precision, 4), "chance": round(found.chance, 4)}
         return row
 
+    rates, seeds = (RATES, SEEDS) if data == "interests" else (RATES[:1], 3)
     for name in MODELS[data]:
-        found = search(
-            lambda lr, seed, name=name: run(lr, seed, name),
-            [(lr,) for lr in (RATES if data == "interests" else RATES[:1])],
-            SEEDS,
-        )
+        found = search(lambda lr, seed, name=name: run(lr, seed, name), [(lr,) for lr in rates], seeds)
         rows += [{"data": data, "model": name} | row for row in found]
     return rows
 

@@ -25,8 +25,6 @@ MOST_WORDS, MOST_LINES = 2_400, 400
 LONG = """
     02_cnn_rnn/convolution 02_cnn_rnn/histories 02_cnn_rnn/two_losses 02_cnn_rnn/user_state
     03_fm/afm 03_fm/crosses 03_fm/fm_feeds_a_network 03_fm/wide_and_deep
-    04_interest/dien 04_interest/din 04_interest/five_ways_to_attend 04_interest/pooling_is_blind
-    04_interest/relu_to_dice
 """.split()
 UNHELD = [*LONG, "03_fm/family_tree", "03_fm/seven_models"]
 
