@@ -177,9 +177,8 @@ def decay(data: str) -> list[dict]:
         ("all vectors", False, (1e-5, 1e-4, 1e-3)),
         ("the batch's vectors", True, (0.01, 0.1, 1.0)),
     ):
-        found = widen(
-            lambda seed, strength: run(seed, aware, strength), {"strength": tried}, seeds=3, further=0
-        )  # noqa: B023
+        settings = {"strength": tried, "aware": (aware,)}
+        found = widen(run, settings, seeds=3, further=0)
         rows += [{"model": name} | row for row in found]
     return [{"data": data} | row for row in rows]
 
