@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -143,6 +144,13 @@ def dien_2(answer):
         ],
         atol=1e-5,
     )
+    h, e, W, mask = _attention_inputs(torch.Generator().manual_seed(9))
+    large = h * 100 / _scores(h, e, W).abs().max(), e, W, mask
+    text = "Scores of a hundred are too much for you: exp(100) is infinity. `softmax` subtracts the largest first."
+    edge(answer, large, _attention, text)
+    edge(
+        answer, (h[:1], e[:1], W, mask[:1]), _attention, "A batch of one keeps its axis: the shape is (1, L)."
+    )
 
 
 def _shares(g):
@@ -218,6 +226,8 @@ def dien_3(answer):
         ],
         atol=1e-5,
     )
+    sharp = torch.tensor([0.3, 1.0, 0.5])
+    edge(answer, (sharp,), _shares, "A gate of 1 forgets all before it; your division by 1 - g is 0/0 there.")
 
 
 def _loss_inputs(g: torch.Generator) -> tuple:
@@ -340,6 +350,16 @@ def dien_4(answer):
     empty = torch.zeros(2, 4, dtype=torch.bool)
     zero = torch.zeros(2, 4, 3)
     function(answer, [(zero, zero, zero, empty)], _second_loss, hint="Without any question the loss is 0.")
+    one, sure = torch.tensor([[True, True]]), torch.tensor([[[30.0], [1.0]]])
+    text = "A score of 30 is too much for you: 1 - σ(30) is 0, and its log infinite. 1 - σ(z) = σ(-z): `logsigmoid`."
+    edge(answer, (sure, torch.ones(1, 2, 1), torch.ones(1, 2, 1), one), _second_loss, text)
+    from recbyhand import layers
+
+    def forbidden(*args, **named):
+        raise Wrong("Do without `negative_sampling_loss`: write the two logarithms yourself.")
+
+    with mock.patch.object(layers, "negative_sampling_loss", forbidden):
+        call(answer, *_loss_inputs(torch.Generator().manual_seed(0)))
 
 
 def _gates(g: torch.Generator) -> tuple:

@@ -307,6 +307,10 @@ def variant_5(answer):
                 "You walk `steps` + 1 times, once too often.",
             ),
             (
+                lambda cell, h, steps: (_walk(cell, h, steps - 1) - h).abs().max(),
+                "You walk `steps` - 1 times, once too few.",
+            ),
+            (
                 lambda cell, h, steps: (_walk(cell, h, steps) - h).norm(),
                 "That is the length of the difference. The largest absolute number of it is asked for.",
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 # From ReLU to Dice -------------------------------------------------------------------------------------
@@ -243,6 +243,11 @@ def dice_3(answer):
         rtol=1e-3,
         atol=1e-5,
     )
+    try:
+        with torch.no_grad():
+            call(answer, *_slope_inputs(torch.Generator().manual_seed(0)))
+    except RuntimeError:
+        raise Wrong("Use autograd to test yourself. The answer is a formula: the product rule.") from None
 
 
 def _batches(g: torch.Generator) -> tuple:
@@ -342,6 +347,13 @@ def dice_4(answer):
                 "First the mean, then the variance.",
             ),
         ],
+    )
+    batches, _ = _batches(torch.Generator().manual_seed(9))
+    edge(
+        answer,
+        (batches, 0.5),
+        _averages,
+        "You go a tenth of the way, whatever `momentum` is. Use the argument.",
     )
 
 

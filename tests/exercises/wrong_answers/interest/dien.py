@@ -5,6 +5,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+import recbyhand as rbh
+
 
 def scores(h, e, W):
     return ((h @ W) * e[:, None]).sum(-1)
@@ -69,6 +71,19 @@ def two_terms(term, late=True):
 def mean_of_histories(h, e, other, mask):
     rows = [(h[b : b + 1], e[b : b + 1], other[b : b + 1], mask[b : b + 1]) for b in range(len(h))]
     return sum(loss(*row) for row in rows if row[3].sum() > 1) / len(rows)
+
+
+def shared(powers):
+    return powers / powers.sum(1, keepdim=True)
+
+
+def safe(loss):
+    return lambda h, e, other, mask: loss(h, e, other, mask) if mask[:, 1:].any() else torch.tensor(0.0)
+
+
+def the_layer(h, e, other, mask):
+    asked = mask[:, 1:]
+    return rbh.layers.negative_sampling_loss(h[:, :-1][asked], e[:, 1:][asked], other[:, 1:][asked])
 
 
 WRONG = [
@@ -177,4 +192,19 @@ WRONG = [
     ("dien-5", "one too many", lambda g: (math.log(0.5) / (1 - g).log()).ceil() + 1, "too many"),
     ("dien-5", "straight line", lambda g: [math.ceil(0.5 / v) for v in g.tolist()], "g of what is left"),
     ("dien-5", "rounded", lambda g: (math.log(0.5) / (1 - g).log()).round(), "to the nearest"),
+    ("dien-2", "overflow", lambda h, e, W, mask: shared(masked(h, e, W, mask).exp()), "exp(100)"),
+    (
+        "dien-2",
+        "axis of one lost",
+        lambda h, e, W, mask: masked(h, e, W, mask).softmax(1).squeeze(),
+        "the shape is (1, L)",
+    ),
+    ("dien-3", "a gate of 1", lambda g: unrolled(g, start=0) / (1 - g), "is 0/0 there"),
+    (
+        "dien-4",
+        "overflow",
+        safe(two_terms(lambda s, o: -s.sigmoid().log() - (1 - o.sigmoid()).log())),
+        "is 0, and its log",
+    ),
+    ("dien-4", "the layer itself", the_layer, "Do without"),
 ]

@@ -96,4 +96,5 @@ WRONG = [
         lambda c, h, n: steps_of(c, torch.zeros_like(h), n).abs().max(),
         "began with zeros",
     ),
+    ("variant-5", "one too few", lambda c, h, n: (steps_of(c, h, n - 1) - h).abs().max(), "once too few"),
 ]
