@@ -56,7 +56,6 @@ CHOSEN = {  # lesson: tables of the search, the data set of each `chosen = {...}
     "03_fm/crosses": (("fm/crosses",), ("crosses", "100k")),
     "03_fm/wide_and_deep": (("fm/seven_models",), ("crosses", "100k")),
     "04_interest/pooling_is_blind": (("interest/pooling_is_blind",), ("interests",)),
-    "04_interest/relu_to_dice": (("interest/relu_to_dice",), ("interests", "100k")),
 }
 
 

@@ -174,8 +174,8 @@ def decay(data: str) -> list[dict]:
 
     rows = [{"model": "no decay", "chosen": True} | run(seed, True, 0.0) for seed in range(3)]
     for name, aware, tried in (
-        ("all vectors", False, (1e-5, 1e-4, 1e-3)),
-        ("the batch's vectors", True, (0.01, 0.1, 1.0)),
+        ("all vectors", False, (1e-4, 1e-3)),
+        ("the batch's vectors", True, (0.1, 1.0)),
     ):
         settings = {"strength": tried, "aware": (aware,)}
         found = widen(run, settings, seeds=3, further=0)
