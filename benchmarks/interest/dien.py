@@ -4,8 +4,9 @@ Where interests drift (`planted("drift")`, 500 users) each model and each form o
 validation AUC from the same three, and further ones where the best is an edge, from initial weights 0; then it runs
 from four more. Bugs and borrowed vectors take DIEN's step size. "drift, 20 epochs" trains DIEN without its second
 loss four times as long, at the step size that was chosen, three seeds. "drift, d = 4" and "interests" have one step
-size for all forms, that of DIEN, and three seeds. On MovieLens 100K all have one setting, three epochs, the best by
-validation, and three seeds. DIN's unit has 64 channels: about as many parameters as DIEN.
+size for all forms, that of DIEN, and three seeds (five for DIEN and weights of 1 where d = 4). On MovieLens 100K all
+have one setting, three epochs, the best by validation, and three seeds. DIN's unit has 64 channels: about as many
+parameters as DIEN.
 `python -m benchmarks.interest.dien drift` measures one data set only and keeps the other rows.
 """
 
@@ -172,12 +173,16 @@ def longer(data: str) -> list[dict]:
 def forms(data: str) -> list[dict]:
     """All forms at one step size, that of DIEN; DIN at its own. Only what the table lacks is run."""
     task, rates = task_on(data.split(",")[0], users=500), chosen_rates()
-    dim, names = (4, FORMS) if "d = 4" in data else (16, (*FORMS, "DIN"))
+    small = "d = 4" in data
+    wanted = {name: FEW for name in FORMS} | (
+        {"DIEN": SEEDS, "weights of 1": SEEDS} if small else {"DIN": FEW}
+    )
     old = pd.read_csv(RESULTS / "interest" / "dien.csv", dtype={"commit": str}).query("data == @data")
-    rows = old[old["model"].isin(names)].drop(columns="commit").to_dict("records")
-    for name in set(names) - set(old["model"]):
-        for seed in range(FEW):
-            row = run(data, task, MODELS[name], rates["DIN" if name == "DIN" else "DIEN"], seed, dim=dim)[0]
+    rows = old[old["model"].isin(wanted)].drop(columns="commit").to_dict("records")
+    for name, seeds in wanted.items():
+        for seed in set(range(seeds)) - set(old.loc[old["model"] == name, "seed"]):
+            rate = rates["DIN" if name == "DIN" else "DIEN"]
+            row = run(data, task, MODELS[name], rate, seed, dim=4 if small else 16)[0]
             rows.append({"data": data, "model": name} | row | {"chosen": True})
     return rows
 
