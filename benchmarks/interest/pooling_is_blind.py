@@ -43,7 +43,8 @@ def seeds(data: str) -> list[dict]:
     where, _, what = data.partition(", ")
     task, rows = task_on(where), []
     old = pd.read_csv(RESULTS / "interest" / "pooling_is_blind.csv").query("data == @where and chosen")
-    names = ("[x, t], hidden layer", "[x, t, x*t], hidden layer") if "30" in what else MODELS
+    names = ["[x, t], hidden layer", "[x, t, x*t], hidden layer"] if "30" in what else list(MODELS)
+    names = names if where == "interests" else names[:2] + names[3:5]
     for name in names:
         lr, decay = old[old["model"] == name].iloc[0][["lr", "weight_decay"]]
         for seed in range(5 if what == "seeds" and where == "interests" else 3):
