@@ -2,9 +2,10 @@
 
 Every activation gets the same two step sizes per data set, and further ones where the best lies at their edge, chosen
 by validation AUC from initial weights 0; the chosen setting is then run from two more. "interests, 12 epochs" trains
-three of them and the authors' Dice twice as long, at the settings chosen (the released one at that of Dice), five seeds.
-"dice, released" is the one of the authors' code: its batch normalisation is called without
-`training`, so it divides by averages that nobody updates, mean 0 and variance 1. "interests, bold" counts silent units for two step sizes, four epochs, three seeds.
+three of them and the authors' Dice twice as long, five seeds, at the settings chosen (theirs is that of Dice).
+"dice, released" is the one of the authors' code: its batch normalisation is called without `training`, so it divides
+by averages that nobody updates, mean 0 and variance 1. "interests, bold" counts silent units for two step sizes, four
+epochs, three seeds.
 `python -m benchmarks.interest.relu_to_dice 100k` measures one data set and keeps the other rows.
 """
 
