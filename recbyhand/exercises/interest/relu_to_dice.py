@@ -429,8 +429,12 @@ quiz(
     "dice",
     [
         question(
-            "A ReLU unit is negative for every training row. What will more training on these rows do to it?",
-            ("Nothing: its gradient is 0", True, "Yes: the slope is 0 in every row."),
+            "A ReLU unit is negative for every training row, and its inputs stay as they are. What do gradients do to it?",
+            (
+                "Nothing: its gradient is 0",
+                True,
+                "Yes. Only inputs that move, momentum or decay can bring it back.",
+            ),
             (
                 "Its bias rises until it speaks",
                 False,
