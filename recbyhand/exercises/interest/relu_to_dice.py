@@ -429,7 +429,7 @@ quiz(
     "dice",
     [
         question(
-            "A ReLU unit is negative for every training row, and its inputs stay as they are. What do gradients do to it?",
+            "A ReLU unit is negative for every row, and its inputs stay as they are. What do gradients do to it?",
             (
                 "Nothing: its gradient is 0",
                 True,
