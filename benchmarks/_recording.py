@@ -40,6 +40,7 @@ def trained(make: Callable, task, lr: float, weight_decay: float, seed: int, **f
     rbh.seed(seed)
     model = make()
     log = rbh.fit(model, task, lr=lr, weight_decay=weight_decay, seed=seed, progress=False, **fit)
+    model.log = log
     score = rbh.evaluate(model, task.test).iloc[0]
     row = {
         "lr": lr,

@@ -51,7 +51,6 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are():
 OTHER_NAMES = {"MLP": "FeatureMLP", "network": "FeatureMLP"}
 CHOSEN = {  # lesson with settings typed in: tables of the search, the data set of each `chosen = {...}` in turn
     "04_interest/pooling_is_blind": (("interest/pooling_is_blind",), ("interests",)),
-    "04_interest/relu_to_dice": (("interest/relu_to_dice",), ("interests", "100k")),
 }
 
 

@@ -14,7 +14,7 @@ from recbyhand.layers.attention import (
 )
 from recbyhand.layers.convolution import Conv1d
 from recbyhand.layers.crosses import CrossedWeights, feature_pairs
-from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
+from recbyhand.layers.embedding import FeatureEmbedding, batch_aware_penalty, id_embedding
 from recbyhand.layers.graph import (
     DotGraphAttention,
     EdgeAttention,
@@ -91,6 +91,7 @@ __all__ = [
     "TransformerEncoder",
     "UserVectors",
     "age",
+    "batch_aware_penalty",
     "causal_mask",
     "concat",
     "degrees",

@@ -24,6 +24,25 @@ def id_embedding(size: int, dim: int, *, std: float = 0.05) -> nn.Embedding:
     return table
 
 
+def batch_aware_penalty(table: nn.Embedding, ids: Tensor, counts: Tensor) -> Tensor:
+    r"""() mini-batch aware regularisation, $\frac12 \sum_{j \in batch} \|w_j\|^2 / n_j$ (DIN, arXiv:1706.06978, 5.1).
+
+    Only the vectors that this batch reads are made smaller, a rare one more than a frequent one.
+
+    ids         of any shape: what the batch looks up in `table`; repeated ids count once, the padding never
+    counts      (size,): n_j, how often id j occurs in all training rows, such as `torch.bincount` gives it
+
+    Add lambda times this to the loss. Raises ValueError where `counts` has another length than the table.
+    """
+    if counts.shape != table.weight.shape[:1]:
+        raise ValueError(f"counts has shape {tuple(counts.shape)}; the table has {len(table.weight)} rows")
+    some = ids.unique()
+    if table.padding_idx is not None:
+        some = some[some != table.padding_idx]  # (J,)
+    length = table.weight[some].square().sum(1)  # (J,)
+    return 0.5 * (length / counts[some].clamp(min=1)).sum()
+
+
 class FieldColumns(nn.Module):
     """Knows which columns of ids belong to which field, and what each column counts."""
 

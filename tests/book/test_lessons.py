@@ -21,12 +21,6 @@ FIRST = (ROOT / "chapters" / "first_cell.py").read_text(encoding="utf8").strip()
 LONGEST_CELL = 25
 # A sitting: all Markdown, by str.split; all code cells, the first one included.
 MOST_WORDS, MOST_LINES = 2_400, 400
-# Written before these limits and still to be shortened, or without claims: the lists may only become shorter.
-LONG = """
-    04_interest/dien 04_interest/din 04_interest/five_ways_to_attend 04_interest/pooling_is_blind
-    04_interest/relu_to_dice
-""".split()
-UNHELD = [*LONG]
 
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=NAMES)
 IN_CHAPTERS = [path for path in LESSONS if "chapters" in path.relative_to(ROOT).parts]
@@ -125,10 +119,6 @@ def test_is_one_sitting(path):
     cells = lessons.read(path).cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
     lines = sum(len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code")
-    if any(_name(path).endswith(f"{name}.ipynb") for name in LONG):
-        over = words > MOST_WORDS or lines > MOST_LINES
-        assert over, f"{_name(path)} has become short: take it off the list LONG"
-        return
     said = "move what does not serve the lesson's question into another lesson, or leave it out"
     assert words <= MOST_WORDS, f"{_name(path)}: {words} words, {MOST_WORDS} at most: {said}"
     assert lines <= MOST_LINES, f"{_name(path)}: {lines} lines of code, {MOST_LINES} at most: {said}"
@@ -137,9 +127,6 @@ def test_is_one_sitting(path):
 @each_chapter_lesson
 def test_its_sentences_are_held(path):
     claims = [cell for cell in _code(path) if "claim" in cell.metadata.get("tags", [])]
-    if any(_name(path).endswith(f"{name}.ipynb") for name in UNHELD):
-        assert not claims, f"{_name(path)} has claims: take it off the list UNHELD"
-        return
     assert claims, (
         f'{_name(path)}: no cell tagged "claim"; hold each sentence that states a result by rbh.claim("sentence", '
         "condition), in a cell of its own after the prose (CONTRIBUTING.md, a lesson)"

@@ -2,9 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 
 from recbyhand.data import Field
-from recbyhand.layers import CrossedWeights, FeatureEmbedding, feature_pairs, id_embedding
+from recbyhand.layers import (
+    CrossedWeights,
+    FeatureEmbedding,
+    batch_aware_penalty,
+    feature_pairs,
+    id_embedding,
+)
 from tests.factories import make_batch, make_schema
 
 FIELDS = (Field("colour", 5), Field("genres", 9, 3), Field("year", 4))
@@ -148,3 +155,24 @@ def test_starting_values_have_the_spread_that_is_asked_for():
 def test_padding_and_unknown_of_every_field_start_silent_and_nothing_else():
     table = FeatureEmbedding([Field("a", 4), Field("b", 5)], 3).table.weight
     assert (table == 0).all(1).tolist() == [True, True, False, False, True, True, False, False, False]
+
+
+def test_batch_aware_penalty_against_a_loop():
+    torch.manual_seed(0)
+    table = nn.Embedding(6, 3, padding_idx=0).double()
+    ids, counts = torch.tensor([[2, 2, 5], [0, 3, 2]]), torch.tensor([9, 0, 4, 1, 7, 2])
+    penalty = batch_aware_penalty(table, ids, counts)
+    by_hand = sum(table.weight[j].dot(table.weight[j]) / counts[j] / 2 for j in (2, 3, 5))
+    torch.testing.assert_close(penalty, by_hand)
+    penalty.backward()  # the gradient of row j is w_j / n_j, and 0 for what the batch does not read
+    rows = torch.zeros_like(table.weight)
+    for j in (2, 3, 5):
+        rows[j] = table.weight[j].detach() / counts[j]
+    torch.testing.assert_close(table.weight.grad, rows)
+
+
+def test_batch_aware_penalty_of_what_training_never_saw_is_finite():
+    table = nn.Embedding(3, 2)
+    assert batch_aware_penalty(table, torch.tensor([1]), torch.tensor([0, 0, 4])).isfinite()
+    with pytest.raises(ValueError, match="counts has shape"):
+        batch_aware_penalty(table, torch.tensor([1]), torch.tensor([4]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -143,6 +144,13 @@ def dien_2(answer):
         ],
         atol=1e-5,
     )
+    h, e, W, mask = _attention_inputs(torch.Generator().manual_seed(9))
+    large = h * 100 / _scores(h, e, W).abs().max(), e, W, mask
+    text = "Scores of a hundred are too much for you: exp(100) is infinity. `softmax` subtracts the largest first."
+    edge(answer, large, _attention, text)
+    edge(
+        answer, (h[:1], e[:1], W, mask[:1]), _attention, "A batch of one keeps its axis: the shape is (1, L)."
+    )
 
 
 def _shares(g):
@@ -218,6 +226,8 @@ def dien_3(answer):
         ],
         atol=1e-5,
     )
+    sharp = torch.tensor([0.3, 1.0, 0.5])
+    edge(answer, (sharp,), _shares, "A gate of 1 forgets all before it; your division by 1 - g is 0/0 there.")
 
 
 def _loss_inputs(g: torch.Generator) -> tuple:
@@ -340,109 +350,80 @@ def dien_4(answer):
     empty = torch.zeros(2, 4, dtype=torch.bool)
     zero = torch.zeros(2, 4, 3)
     function(answer, [(zero, zero, zero, empty)], _second_loss, hint="Without any question the loss is 0.")
+    one, sure = torch.tensor([[True, True]]), torch.tensor([[[30.0], [1.0]]])
+    text = "A score of 30 is too much for you: 1 - σ(30) is 0, and its log infinite. 1 - σ(z) = σ(-z): `logsigmoid`."
+    edge(answer, (sure, torch.ones(1, 2, 1), torch.ones(1, 2, 1), one), _second_loss, text)
+    from recbyhand import layers
+
+    def forbidden(*args, **named):
+        raise Wrong("Do without `negative_sampling_loss`: write the two logarithms yourself.")
+
+    with mock.patch.object(layers, "negative_sampling_loss", forbidden):
+        call(answer, *_loss_inputs(torch.Generator().manual_seed(0)))
 
 
-def _moved_inputs(g: torch.Generator) -> tuple:
-    from recbyhand.layers import AUGRUCell
-
-    cell = AUGRUCell(3, 3)
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=g))
-    return cell, torch.randn(2, 3, generator=g), int(torch.randint(2, 6, (1,), generator=g))
+def _gates(g: torch.Generator) -> tuple:
+    return (torch.rand(7, generator=g) * 0.9 + 0.02,)
 
 
-def _walk(cell, h, steps, weight=1.0, x=0.0):
-    with torch.no_grad():
-        for _ in range(steps):
-            h = cell(torch.full_like(h, x), h, torch.full((len(h),), weight))
-    return h
+def _steps_until(keep, below):
+    def count(g):
+        out = []
+        for value in g.tolist():
+            left, n = 1.0, 0
+            while not below(left):
+                left, n = left * keep(value), n + 1
+            out.append(n)
+        return torch.tensor(out)
 
-
-def _moved(cell, h, steps):
-    """By the equations, not by the cell."""
-    with torch.no_grad():
-        now, (b_u, b_r, b_n) = h, cell.ih.bias.chunk(3)
-        for _ in range(steps):
-            u, r, n = cell.hh(now).chunk(3, dim=1)
-            gate, new = torch.sigmoid(u + b_u), torch.tanh(b_n + torch.sigmoid(r + b_r) * n)
-            now = (1 - gate) * now + gate * new
-        return float((now - h).abs().max())
-
-
-def _fed_itself(cell, h, steps):
-    now = h
-    with torch.no_grad():
-        for _ in range(steps):
-            now = cell(now, now, torch.ones(len(h)))
-    return (now - h).abs().max()
+    return count
 
 
 @exercise(
     "dien-5",
-    "A loop: feed the state back in, with `torch.zeros_like(h)` as input and `torch.ones(len(h))` as weight.",
-    "Compare the last state with the FIRST: `(now - h).abs().max()`.",
-    todo="Complete the function `moved(cell, h, steps)`: it returns one number.",
-    solved="Right. A zero input moves a GRU: biases and the state itself go on working. Padding needs a closed gate.",
+    "Each later step keeps 1 - g of what is there: after n steps (1 - g)ⁿ is left.",
+    "Which n is the first with (1 - g)ⁿ < 1/2? Take logarithms, and mind that log(1 - g) is negative.",
+    "n > log(1/2) / log(1 - g): `(torch.tensor(0.5).log() / (1 - g).log()).floor() + 1`.",
+    todo="Complete the function `steps_to_half(g)`: it returns one whole number for each gate.",
+    solved="Right. With weights of 1/20 and update gates of 1/2 a state would last 28 steps.",
 )
 def dien_5(answer):
-    def last_step(cell, h, steps):
-        return (_walk(cell, h, steps) - _walk(cell, h, steps - 1)).abs().max()
+    def half(left):
+        return left < 0.5
+
+    def logs(part):
+        return lambda g: part(math.log(0.5) / torch.log(1 - g))
 
     function(
         answer,
-        inputs=_moved_inputs,
-        oracle=_moved,
+        inputs=_gates,
+        oracle=_steps_until(lambda g: 1 - g, half),
         wrong=[
             (
-                lambda cell, h, steps: (_walk(cell, h, steps, weight=0.0) - h).abs().max(),
-                "With a = 0 that is AUGRU, and nothing moves. AIGRU's gate knows no weight: a = 1.",
+                logs(lambda n: n),
+                "That is where exactly half is left. Steps are whole: the first one below a half.",
+            ),
+            (logs(torch.floor), "That many steps leave half or more. One more is needed."),
+            (logs(torch.round), "You rounded to the nearest. Go to the first whole step below a half."),
+            (_steps_until(lambda g: g, half), "Each step keeps 1 - g of what is there, not g."),
+            (
+                _steps_until(lambda g: 1 - g, lambda left: left <= math.exp(-1)),
+                "You waited until 1/e is left. A half is asked for.",
             ),
             (
-                lambda cell, h, steps: _walk(cell, h, steps).abs().max(),
-                "That is the largest number in the state. How far has it moved from h?",
+                lambda g: _steps_until(lambda v: 1 - v, half)(g) + 1,
+                "One step too many: what the step wrote is whole before the first LATER step.",
             ),
             (
-                lambda cell, h, steps: _walk(cell, 0 * h, steps).abs().max(),
-                "You began with zeros. Begin with the state h that is given.",
+                lambda g: torch.ceil(0.5 / g),
+                "You took g of the whole away each time. It is g of what is left.",
             ),
+            (lambda g: (1 - g) ** 2, "That is what two steps leave. How many steps leave less than half?"),
             (
-                lambda cell, h, steps: (_walk(cell, h, 1) - h).abs().max(),
-                "That is one step. Feed the new state back in, `steps` times.",
+                _steps_until(lambda g: 1 - g, lambda left: left < 0.25),
+                "You waited for a quarter. A half is asked for.",
             ),
-            (last_step, "That is what the last step moved. Compare with the state at the beginning."),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps) - h).abs().mean(),
-                "The largest difference, not the mean.",
-            ),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps) - h).abs().sum(),
-                "The largest difference, not the sum.",
-            ),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps) - h).max(),
-                "Absolute values first: a state may fall, too.",
-            ),
-            (
-                lambda cell, h, steps: _walk(cell, h, steps),
-                "That is the state. How far is it from the first one?",
-            ),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps, x=1.0) - h).abs().max(),
-                "The input of padding is zeros, not ones.",
-            ),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps + 1) - h).abs().max(),
-                "You walk `steps` + 1 times, once too often.",
-            ),
-            (
-                lambda cell, h, steps: (_walk(cell, h, steps) - h).norm(),
-                "That is the length of the difference. The largest absolute number of it is asked for.",
-            ),
-            (_fed_itself, "You fed the state in as the input. The input of padding is zeros."),
         ],
-        rtol=1e-3,
-        atol=1e-5,
     )
 
 
@@ -457,21 +438,11 @@ quiz(
             ("The weights must be trained anew", False, "They give the same weights to the same films."),
         ),
         question(
-            "An event has attention weight 0. In which form can it still change the state?",
-            ("AIGRU", True, "Yes: it scales the input, and a zero input moves a GRU."),
-            ("AGRU", False, "The weight is the gate there: a gate of 0 keeps the state."),
-            ("AUGRU", False, "0 times any update gate is 0: the state stays."),
-        ),
-        question(
-            "A softmax is taken over an axis of length 1. What do you see in training?",
-            (
-                "A falling loss: everything runs, only attention is off",
-                True,
-                "Yes: all weights are 1, and AUGRU is a GRU.",
-            ),
-            ("A shape error", False, "An axis of length 1 is a fine axis."),
-            ("nan", False, "exp(s) / exp(s) is 1, not nan."),
-            ("Weights that sum to 1 over time", False, "Each weight is 1; over time they sum to L."),
+            "What does AUGRU do at a step whose attention weight is 0?",
+            ("It keeps its state as it is", True, "Yes: 0 times any update gate is 0."),
+            ("It reads an input of zeros", False, "That is AIGRU, and a zero input moves a GRU."),
+            ("It takes a plain step of a GRU", False, "That would be a weight of 1."),
+            ("It forgets everything", False, "A gate of 1 forgets; a gate of 0 keeps."),
         ),
         question(
             "Why must the second loss ask about the next film, and not about the one just read?",

@@ -6,7 +6,7 @@ import torch
 
 from recbyhand.data.batch import Batch, Field, Schema
 from recbyhand.data.toy import toy
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 # DIN ---------------------------------------------------------------------------------------------------
@@ -132,6 +132,8 @@ def din_2(answer):
         rtol=1e-3,
         atol=1e-4,
     )
+    e, *rest = _unit_inputs(torch.Generator().manual_seed(9))
+    edge(answer, (e[:1], *rest), _unit, "A history of one film keeps its axis: the shape is (1,).")
 
 
 def _matrices(g: torch.Generator) -> tuple:
@@ -223,7 +225,15 @@ def din_4(answer):
         model, batch = _trained(seed, **settings)
         with torch.no_grad():
             before, a = model(batch), model.attention(batch)
-            other = call(watched, model)
+            try:
+                with torch.enable_grad():  # as where the learner writes it
+                    other = call(watched, model)
+            except RuntimeError as error:
+                if "in-place" not in str(error):
+                    raise
+                raise Wrong(
+                    "Weights that learn may not be changed just so: do it inside `torch.no_grad()`."
+                ) from None
             if not isinstance(other, DIN):
                 raise Wrong(f"Return a DIN; yours is a {type(other).__name__}.")
             if other is seen[-1] or not torch.allclose(seen[-1].eval().attention(batch), a):
@@ -231,7 +241,8 @@ def din_4(answer):
                     "You changed the model that you were given. Copy it first: `copy.deepcopy(model)`."
                 )
             other = other.eval()
-            logits, weights = other(batch), other.attention(batch)
+            # What the class does with the new weights: an `attention` that was exchanged would fool nobody else.
+            logits, weights = DIN.forward(other, batch), DIN.attention(other, batch)
             _judge_twin(model, other, before, logits, a, weights)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -143,6 +143,19 @@ def attend_2(answer):
             if verdict.kind == "stub":
                 raise
             raise Wrong(text) from None
+    one = torch.tensor([[True, False]])
+    for scores, text in (
+        ([[0.0, 0.0]], "A batch of one keeps its axis: the shape is (1, L)."),
+        (
+            [[0.0, 2000.0]],
+            "Subtract the largest of the real scores; a padded one may be larger, and leave 0/0.",
+        ),
+        (
+            [[-200.0, 0.0]],
+            "A padded score must be lower than any real one, however low: -inf, or the lowest number.",
+        ),
+    ):
+        edge(answer, (torch.tensor(scores), one), _softmax, text)
 
 
 def _linear(g: torch.Generator) -> tuple:
@@ -192,6 +205,8 @@ def attend_3(answer):
         ],
         rtol=1e-3,
     )
+    one = torch.ones(1, 3), torch.ones(3)
+    edge(answer, one, lambda e, w: [1.0], "A history of one film keeps its axis: the shape is (1,).")
 
 
 def _three(g: torch.Generator) -> tuple:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong, shape
+from recbyhand.exercises.engine import Wrong, close, edge, exercise, function, one_of_wrong, shape
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -93,6 +93,10 @@ def pool_2(answer):
             ),
             (lambda e, mask: (m(mask) * e).amax(1), "That is the maximum over the films, not their mean."),
             (
+                lambda e, mask: _pooled(e, torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)),
+                "You take the first n places. The mask says which: padding may stand anywhere.",
+            ),
+            (
                 lambda e, mask: (m(~mask) * e).sum(1) / m(~mask).sum(1).clamp(min=1),
                 "You averaged the padding. The mask is true where there is a film.",
             ),
@@ -109,6 +113,10 @@ def pool_2(answer):
         if verdict.kind == "stub":
             raise
         raise Wrong("An empty history should give zeros: you divide 0 by 0 there.") from None
+    one = torch.ones(1, 2, 3), torch.tensor([[True, False]])
+    edge(
+        answer, one, _pooled, "A batch of one keeps its axis: the shape is (1, d). `squeeze()` takes it away."
+    )
     rubbish = torch.tensor([[[1.0, 2.0], [torch.inf, torch.nan]]])
     try:
         function(
@@ -249,6 +257,16 @@ def pool_4(answer):
         rtol=1e-3,
         atol=1e-5,
     )
+    e, t = torch.ones(3, 2), torch.ones(2)
+    nobody = e, torch.zeros(3, dtype=torch.bool), t, t
+    edge(
+        answer,
+        nobody,
+        _shares,
+        "An empty history: n is 0 there, and each place contributes 0. Mind the division.",
+    )
+    one = e[:1], torch.tensor([True]), t, t
+    edge(answer, one, _shares, "A history of one place keeps its axis: the shape is (1,).")
 
 
 @exercise(

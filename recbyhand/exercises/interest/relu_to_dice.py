@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 # From ReLU to Dice -------------------------------------------------------------------------------------
@@ -243,6 +243,11 @@ def dice_3(answer):
         rtol=1e-3,
         atol=1e-5,
     )
+    try:
+        with torch.no_grad():
+            call(answer, *_slope_inputs(torch.Generator().manual_seed(0)))
+    except RuntimeError:
+        raise Wrong("Use autograd to test yourself. The answer is a formula: the product rule.") from None
 
 
 def _batches(g: torch.Generator) -> tuple:
@@ -343,6 +348,13 @@ def dice_4(answer):
             ),
         ],
     )
+    batches, _ = _batches(torch.Generator().manual_seed(9))
+    edge(
+        answer,
+        (batches, 0.5),
+        _averages,
+        "You go a tenth of the way, whatever `momentum` is. Use the argument.",
+    )
 
 
 def _layer(g: torch.Generator) -> tuple:
@@ -417,8 +429,12 @@ quiz(
     "dice",
     [
         question(
-            "A ReLU unit is negative for every training row. What will more training on these rows do to it?",
-            ("Nothing: its gradient is 0", True, "Yes: the slope is 0 in every row."),
+            "A ReLU unit is negative for every row, and its inputs stay as they are. What do gradients do to it?",
+            (
+                "Nothing: its gradient is 0",
+                True,
+                "Yes. Only inputs that move, momentum or decay can bring it back.",
+            ),
             (
                 "Its bias rises until it speaks",
                 False,

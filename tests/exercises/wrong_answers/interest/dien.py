@@ -1,7 +1,11 @@
 """Wrong answers to the exercises of *DIEN*, and a part of the hint that each must get."""
 
+import math
+
 import torch
 from torch.nn import functional as F
+
+import recbyhand as rbh
 
 
 def scores(h, e, W):
@@ -55,12 +59,6 @@ def no_question_is_nan(h, e, other, mask):
     return loss(h, e, other, mask)
 
 
-def steps_of(cell, h, steps, a=1.0):
-    for _ in range(steps):
-        h = cell(torch.zeros_like(h), h, torch.full((len(h),), a))
-    return h
-
-
 def two_terms(term, late=True):
     def wrong(h, e, other, mask):
         others = other[:, 1:] if late else other[:, :-1]
@@ -75,11 +73,17 @@ def mean_of_histories(h, e, other, mask):
     return sum(loss(*row) for row in rows if row[3].sum() > 1) / len(rows)
 
 
-def state_as_input(cell, h, steps):
-    now = h
-    for _ in range(steps):
-        now = cell(x=now, h=now, a=torch.ones(now.shape[0]))
-    return (h - now).abs().max()
+def shared(powers):
+    return powers / powers.sum(1, keepdim=True)
+
+
+def safe(loss):
+    return lambda h, e, other, mask: loss(h, e, other, mask) if mask[:, 1:].any() else torch.tensor(0.0)
+
+
+def the_layer(h, e, other, mask):
+    asked = mask[:, 1:]
+    return rbh.layers.negative_sampling_loss(h[:, :-1][asked], e[:, 1:][asked], other[:, 1:][asked])
 
 
 WRONG = [
@@ -151,24 +155,6 @@ WRONG = [
     ),
     ("dien-4", "histories", mean_of_histories, "within each history"),
     ("dien-4", "nan", no_question_is_nan, "division by 0"),
-    ("dien-5", "gate shut", lambda c, h, n: (steps_of(c, h, n, 0.0) - h).abs().max(), "nothing moves"),
-    ("dien-5", "one too many", lambda c, h, n: (steps_of(c, h, n + 1) - h).abs().max(), "once too often"),
-    (
-        "dien-5",
-        "length",
-        lambda c, h, n: (steps_of(c, h, n) - h).square().sum().sqrt(),
-        "length of the difference",
-    ),
-    ("dien-5", "state as input", state_as_input, "as the input"),
-    ("dien-5", "one step", lambda c, h, n: (steps_of(c, h, 1) - h).abs().max(), "one step"),
-    ("dien-5", "mean", lambda c, h, n: (steps_of(c, h, n) - h).abs().mean(), "not the mean"),
-    ("dien-5", "state", lambda c, h, n: steps_of(c, h, n), "That is the state"),
-    (
-        "dien-5",
-        "last step",
-        lambda c, h, n: (steps_of(c, h, n) - steps_of(c, h, n - 1)).abs().max(),
-        "the last step moved",
-    ),
     ("dien-1", "gate on one side", 0.7 * 0.4 - 0.5, "forgot it at the new content"),
     ("dien-1", "middle", 0.45 * 0.4 - 0.55, "They are multiplied"),
     (
@@ -195,11 +181,30 @@ WRONG = [
     ("dien-4", "scores", two_terms(lambda s, o: o - s), "through log"),
     ("dien-4", "probabilities", two_terms(lambda s, o: torch.sigmoid(o) + torch.sigmoid(-s)), "being wrong"),
     ("dien-4", "yes and no", two_terms(lambda s, o: F.softplus(s) + F.softplus(-o)), "are swapped"),
-    ("dien-5", "size of the state", lambda c, h, n: steps_of(c, h, n).abs().max(), "largest number in the"),
+    ("dien-5", "not whole", lambda g: torch.log(torch.tensor(0.5)) / torch.log1p(-g), "Steps are whole"),
     (
         "dien-5",
-        "from zeros",
-        lambda c, h, n: steps_of(c, torch.zeros_like(h), n).abs().max(),
-        "began with zeros",
+        "one too few",
+        lambda g: (torch.log2(torch.tensor(0.5)) / torch.log2(1 - g)).int(),
+        "One more is",
     ),
+    ("dien-5", "the gate keeps", lambda g: (math.log(0.5) / g.log()).floor() + 1, "keeps 1 - g"),
+    ("dien-5", "one too many", lambda g: (math.log(0.5) / (1 - g).log()).ceil() + 1, "too many"),
+    ("dien-5", "straight line", lambda g: [math.ceil(0.5 / v) for v in g.tolist()], "g of what is left"),
+    ("dien-5", "rounded", lambda g: (math.log(0.5) / (1 - g).log()).round(), "to the nearest"),
+    ("dien-2", "overflow", lambda h, e, W, mask: shared(masked(h, e, W, mask).exp()), "exp(100)"),
+    (
+        "dien-2",
+        "axis of one lost",
+        lambda h, e, W, mask: masked(h, e, W, mask).softmax(1).squeeze(),
+        "the shape is (1, L)",
+    ),
+    ("dien-3", "a gate of 1", lambda g: unrolled(g, start=0) / (1 - g), "is 0/0 there"),
+    (
+        "dien-4",
+        "overflow",
+        safe(two_terms(lambda s, o: -s.sigmoid().log() - (1 - o.sigmoid()).log())),
+        "is 0, and its log",
+    ),
+    ("dien-4", "the layer itself", the_layer, "Do without"),
 ]

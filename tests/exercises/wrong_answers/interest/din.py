@@ -115,6 +115,23 @@ def pairs(weights, relevant):
     return sum(out) / len(out)
 
 
+def unit_of(e, t, W_e, W_t, W_x, b, w, c):
+    return torch.relu(e @ W_e.T + t @ W_t.T + (e * t) @ W_x.T + b) @ w + c
+
+
+def turned_with_gradients(model):
+    model = copy.deepcopy(model)
+    model.unit.out.weight.neg_()
+    return model
+
+
+def another_attention(model):
+    model = copy.deepcopy(model)
+    attention = model.attention
+    model.attention = lambda batch: -attention(batch)
+    return model
+
+
 WRONG = [
     ("din-1", "mean", A @ E / 3, "not a mean"),
     ("din-1", "softmax", torch.softmax(A, 0) @ E, "through a softmax"),
@@ -169,4 +186,7 @@ WRONG = [
     ("din-4", "user too", twin(blocks=(0, 2, 3)), "user's columns"),
     ("din-5", "sizes", lambda w, r: rows(lambda k, r: k)(w.abs(), r), "largest |a|"),
     ("din-5", "pairs", pairs, "share of pairs"),
+    ("din-2", "axis of one lost", lambda *a: unit_of(*a).squeeze(), "keeps its axis"),
+    ("din-4", "weights changed with gradients on", turned_with_gradients, "torch.no_grad"),
+    ("din-4", "attention exchanged", another_attention, "same as before"),
 ]

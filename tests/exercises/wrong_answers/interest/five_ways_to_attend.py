@@ -37,6 +37,12 @@ def m(k, q, n):
 
 right = searched(lambda q, n: m(2, q, n) - m(1, q, n))
 
+
+def largest_of_all(s, mask):
+    raised = (s - s.max(1, keepdim=True).values).exp() * mask
+    return raised / (raised.sum(1, keepdim=True) + 1e-12)
+
+
 WRONG = [
     ("attend-1", "no mask", E / E.sum(), "nearly everything"),
     ("attend-1", "mask after", (E / E.sum() * torch.tensor([1.0, 1, 1, 0])).tolist(), "no longer sums"),
@@ -118,4 +124,18 @@ WRONG = [
     ("attend-4", "ones", lambda w, p, q: torch.eye(4) + p[:, None] * q, "not ones"),
     ("attend-4", "w by w", lambda w, p, q: w[:, None] * w + p[:, None] * q, "nothing beside it"),
     ("attend-5", "logarithm of n", math.log, "as all others together"),
+    (
+        "attend-2",
+        "low, but not low enough",
+        lambda s, m: s.masked_fill(~m, -100).softmax(1) * m,
+        "however low",
+    ),
+    ("attend-2", "largest of all places", largest_of_all, "may be larger"),
+    (
+        "attend-2",
+        "axis of one lost",
+        lambda s, m: s.masked_fill(~m, -torch.inf).softmax(1).nan_to_num().squeeze(),
+        "the shape is (1, L)",
+    ),
+    ("attend-3", "axis of one lost", lambda e, w: (e @ w).softmax(0).squeeze(), "the shape is (1,)"),
 ]

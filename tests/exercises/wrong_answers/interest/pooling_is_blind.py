@@ -17,6 +17,11 @@ def at_films(mask, values):
     return torch.where(mask, values, torch.zeros(()))
 
 
+def first_places(e, mask):
+    n = mask.sum(1).tolist()
+    return torch.stack([row[:k].sum(0) / max(k, 1) for row, k in zip(e, n, strict=True)])
+
+
 WRONG = [
     ("pool-1", "sum", V[:3].sum(0), "That is the sum."),
     ("pool-1", "divided by places", (V[:3].sum(0) / 4).tolist(), "four places"),
@@ -90,4 +95,18 @@ WRONG = [
     ("pool-3", "ids", lambda a, b, c, V: [2 + row for row in rank(V @ b)], "ids of a catalogue"),
     ("pool-4", "added", lambda e, mask, t, w: at_films(mask, e @ (t + w) / mask.sum()), "added w and t"),
     ("pool-4", "equal", lambda e, mask, t, w: at_films(mask, 1 / mask.sum()), "how much each film counts"),
+    (
+        "pool-2",
+        "batch of one",
+        lambda e, m: ((m[..., None] * e).sum(1) / m.sum(1)[:, None].clamp(min=1)).squeeze(),
+        "keeps its axis",
+    ),
+    ("pool-2", "padding at the end", first_places, "may stand anywhere"),
+    ("pool-4", "empty history", lambda e, m, t, w: m * (e @ (w * t)) / m.sum(), "Mind the division"),
+    (
+        "pool-4",
+        "one place",
+        lambda e, m, t, w: (m * (e @ (w * t)) / m.sum().clamp(min=1)).squeeze(),
+        "the shape is (1,)",
+    ),
 ]

@@ -60,6 +60,19 @@ def drifting(batches, momentum=0.1):
     return m, v
 
 
+def by_autograd(s, alpha, mean, var):
+    s = s.clone().requires_grad_()
+    p = torch.sigmoid((s - mean) / var.sqrt())
+    return torch.autograd.grad((p * s + (1 - p) * alpha * s).sum(), s)[0]
+
+
+def a_tenth(batches, momentum=0.1):
+    mean, var = 0.0, 1.0
+    for batch in batches:
+        mean, var = 0.9 * mean + 0.1 * batch.mean(), 0.9 * var + 0.1 * batch.var()
+    return mean, var
+
+
 WRONG = [
     ("dice-1", "prelu", [-1, 4], "snaps"),
     ("dice-1", "no second channel", [-2 * 0.269, 4 * 0.731], "is missing"),
@@ -160,4 +173,6 @@ WRONG = [
     ("dice-5", "never above 0", lambda w, x: -(w @ x.T).relu().amax(1), "bias above 0"),
     ("dice-5", "inputs apart", lambda w, x: -(w * x.amax(0)).sum(1), "largest of each input"),
     ("dice-5", "last row", lambda w, x: -(w @ x[-1]), "last row only"),
+    ("dice-3", "autograd", by_autograd, "Use autograd to test"),
+    ("dice-4", "momentum not used", a_tenth, "Use the argument"),
 ]
