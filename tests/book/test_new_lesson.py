@@ -52,7 +52,15 @@ def test_it_passes(copy):
         "tests/exercises/test_wrong_answers.py",
     ]
     said = run(
-        "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests, "-k", "a_trial or a-trial or agree or lint"
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-p",
+        "no:cacheprovider",
+        *tests,
+        "-k",
+        "a_trial or a-trial or agree or lint",
     )
     assert "not executed" not in said, "stubs and solutions were looked at"
 

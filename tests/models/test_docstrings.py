@@ -11,7 +11,9 @@ from recbyhand import models
 
 MODELS = [cls for name in models.__all__ if inspect.isclass(cls := getattr(models, name))]
 MODELS = [cls for cls in MODELS if issubclass(cls, models.Recommender) and cls is not models.Recommender]
-SHARED = set(re.findall(r"^(\w+) {2,}", inspect.getdoc(models.Recommender), flags=re.M))  # told once, in the base
+SHARED = set(
+    re.findall(r"^(\w+) {2,}", inspect.getdoc(models.Recommender), flags=re.M)
+)  # told once, in the base
 
 
 def test_what_is_shared_is_told_in_the_base():
@@ -26,5 +28,7 @@ def test_formula_settings_source(model):
     source = re.search(r"^Sources?: .*(\d{4}).*", text, flags=re.M)
     assert source, f"{name}: end the docstring with `Source: authors year, title, doi or arXiv id`"
     given = {*SHARED, "schema", "task", "graph"}
-    silent = [s for s in inspect.signature(model).parameters if s not in given and not re.search(rf"\b{s}\b", text)]
+    silent = [
+        s for s in inspect.signature(model).parameters if s not in given and not re.search(rf"\b{s}\b", text)
+    ]
     assert not silent, f"{name}: say in the docstring what {', '.join(silent)} means"

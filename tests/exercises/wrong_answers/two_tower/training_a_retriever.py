@@ -10,9 +10,7 @@ def of_first(z):
     return F.cross_entropy(z[None], torch.tensor([0])).item()
 
 
-def loss(
-    tau=True, take=1.0, inside=False, negatives=False, transpose=False, reduction="mean", sign=1
-):
+def loss(tau=True, take=1.0, inside=False, negatives=False, transpose=False, reduction="mean", sign=1):
     def answer(u, v, q, t):
         c = take * torch.log(q)
         c = c.expand(len(q), len(q)) * (1 - torch.eye(len(q)) if negatives else 1)
