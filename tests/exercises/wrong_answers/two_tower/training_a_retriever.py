@@ -10,9 +10,7 @@ def of_first(z):
     return F.cross_entropy(z[None], torch.tensor([0])).item()
 
 
-def loss(
-    tau=True, take=1.0, inside=False, negatives=False, transpose=False, reduction="mean", sign=1
-):
+def loss(tau=True, take=1.0, inside=False, negatives=False, transpose=False, reduction="mean", sign=1):
     def answer(u, v, q, t):
         c = take * torch.log(q)
         c = c.expand(len(q), len(q)) * (1 - torch.eye(len(q)) if negatives else 1)
@@ -52,16 +50,16 @@ WRONG = [
     ("retr-2", "all divided", loss(inside=True), "Only the product"),
     ("retr-2", "over users", loss(transpose=True), "runs over the users"),
     ("retr-2", "sum", loss(reduction="sum"), "not a sum"),
-    ("retr-3", "batch alone", lambda q, lam, n: torch.tensor(q).log(), "the batch alone"),
+    ("retr-3", "batch alone", lambda q, lam, n: q.log(), "the batch alone"),
     (
         "retr-3",
         "mean of logs",
-        lambda q, lam, n: lam * torch.tensor(q).log() - (1 - lam) * torch.tensor(float(n)).log(),
+        lambda q, lam, n: lam * q.log() - (1 - lam) * torch.tensor(float(n)).log(),
         "mean of logarithms",
     ),
-    ("retr-3", "swapped", lambda q, lam, n: torch.tensor(q + lam * (1 / n - q)).log(), "at the other"),
+    ("retr-3", "swapped", lambda q, lam, n: (q + lam * (1 / n - q)).log(), "at the other"),
     ("retr-3", "no log", lambda q, lam, n: lam * (q - 1 / n) + 1 / n, "Its logarithm"),
-    ("retr-3", "no n", lambda q, lam, n: torch.tensor(1 - lam * (1 - q)).log(), "once in n"),
+    ("retr-3", "no n", lambda q, lam, n: (1 - lam * (1 - q)).log(), "once in n"),
     ("retr-4", "precision", recall(lambda f, r, k: f / k), "that is precision"),
     ("retr-4", "hit rate", recall(lambda f, r, k: (f > 0).float()), "hit rate"),
     ("retr-4", "pooled", recall(lambda f, r, k: f.sum() / r.sum() + 0 * f), "divided once"),
