@@ -1,7 +1,8 @@
 """What an index gives up: writes benchmarks/results/two_tower/searching.csv, for the lesson *Searching*.
 
 A million vectors of 32 numbers on the sphere, drawn at random or around 2,000 centres; 300 users ask one by one, on one
-thread, for their 100 nearest. Recall is the part of the exact 100 that was found; ms is the middle of the processor times of a question.
+thread, for their 100 nearest. Recall is the part of the exact 100 that was found; ms is the middle of the processor
+times of a question.
 `python -m benchmarks.two_tower.searching`
 """
 
