@@ -19,7 +19,7 @@ def prod_1(answer):
         answer,
         [
             (0.5, "That is what the model says. It saw one negative of twenty."),
-            (0.025, "That is 0.5 · 0.05. It is the odds that are divided, not the probability."),
+            (0.025, "That is 0.5 · 0.05. It is the odds that are multiplied by w, not the probability."),
             (0.05, "These are the odds, 1 to 20. The probability is odds / (1 + odds)."),
             (
                 20 / 21,
@@ -196,7 +196,7 @@ quiz(
         ),
         question(
             "You train on all clicks and a tenth of the rest. What changes?",
-            ("The probabilities; the order of items hardly", True, "Yes: all odds grow by ten."),
+            ("The probabilities: all come out too high", True, "Yes: all odds grow by ten."),
             ("The order of items is turned round", False, "The same factor on all odds keeps the order."),
             ("Nothing", False, "All odds grow by ten."),
         ),

@@ -262,15 +262,18 @@ def _clocked(answer, milliseconds) -> tuple:
         now += milliseconds[made % len(milliseconds)] / 1000
         made += 1
 
-    names = ("perf_counter", "monotonic", "time", "process_time")
-    clocks = {getattr(time, name): name for name in names}
+    clocks = ("perf_counter", "monotonic", "time", "process_time", "thread_time")
+    read = {name: lambda: now for name in clocks} | {
+        f"{name}_ns": lambda: round(now * 1e9) for name in clocks
+    }
+    name_of = {getattr(time, name): name for name in read}
     space = getattr(answer, "__globals__", {})  # `from time import perf_counter`
-    taken = {name: value for name, value in space.items() if callable(value) and _is_clock(value, clocks)}
-    real = {name: getattr(time, name) for name in names}
+    taken = {name: value for name, value in space.items() if callable(value) and _is_clock(value, name_of)}
+    real = {name: getattr(time, name) for name in read}
     try:
-        for name in names:
-            setattr(time, name, lambda: now)
-        space.update(dict.fromkeys(taken, lambda: now))
+        for name, clock in read.items():
+            setattr(time, name, clock)
+        space.update({name: read[name_of[value]] for name, value in taken.items()})
         said = answer(f)
     finally:
         for name, clock in real.items():

@@ -185,6 +185,13 @@ def _cases():
         retrieved = ranked + noise * torch.randn(40, 150, generator=g)
         relevant = torch.rand(40, 150, generator=g) < torch.sigmoid(3 * retrieved - 3)
         yield retrieved, ranked, relevant
+    ranked = torch.randn(20, 150, generator=g)
+    yield -ranked, ranked, torch.rand(20, 150, generator=g) < 0.5  # nothing comes through: 0
+    relevant = _first(ranked, 10)
+    relevant[10:] = _first(ranked, 1)[10:]
+    lost = torch.zeros(20, 150)
+    lost[10:] = 99.0 * relevant[10:]
+    yield ranked - lost, ranked, relevant  # a hundred of 110, and nothing for half of the users
 
 
 def _first(scores, n):
@@ -192,15 +199,15 @@ def _first(scores, n):
     return torch.zeros(scores.shape, dtype=torch.bool).scatter(1, rows, True)
 
 
-def _smallest(retrieved, ranked, relevant, part=0.9, own=True, liked=True, swapped=False, per_user=False):
+def _smallest(retrieved, ranked, relevant, part=0.9, own=True, liked=True, swapped=False, per_user=None):
     if swapped:
         retrieved, ranked = ranked, retrieved
     good = _first(ranked, 10) if own else torch.ones_like(relevant)
     good = good & relevant if liked else good
     for k in (10, 20, 50, 100):
         through = _first(retrieved, k) & good
-        if per_user:
-            got = (through.sum(1) / good.sum(1).clamp(min=1)).min()
+        if per_user is not None:
+            got = per_user(through.sum(1)[good.any(1)] / good.sum(1)[good.any(1)])
         else:
             got = through.sum() / good.sum()
         if got >= part:
@@ -233,8 +240,16 @@ def search_5(answer):
                 "You let the ranker retrieve and the retriever rank: exchange the two.",
             ),
             (
-                lambda a, b, c: _smallest(a, b, c, per_user=True),
+                lambda a, b, c: _smallest(a, b, c, per_user=torch.min),
                 "You ask it of every single user. Count over all users at once.",
+            ),
+            (
+                lambda a, b, c: _smallest(a, b, c, per_user=torch.mean),
+                "You average the parts of the users. Count over all users at once: each film counts the same.",
+            ),
+            (
+                lambda a, b, c: _smallest(a, b, c) or 100,
+                "If not even 100 are enough, the answer is 0.",
             ),
             (lambda a, b, c: _smallest(a, b, c, part=1.0), "You ask for all of them; nine tenths will do."),
             (lambda a, b, c: _smallest(a, b, c, part=0.5), "Half of them is not nine tenths."),
@@ -248,7 +263,7 @@ quiz(
         question(
             "A catalogue has 2,000 films. Which index do you build?",
             ("None: one product of two small tables is enough", True, "Yes, and its recall is 1."),
-            ("HNSW, it is the fastest", False, "At this size a walk costs more than the whole product."),
+            ("HNSW, it is the fastest", False, "There is next to nothing to save, and recall to lose."),
             ("PQ, to save memory", False, "2,000 vectors are a few hundred kilobytes."),
         ),
         question(
@@ -266,9 +281,9 @@ quiz(
         question(
             "Why is a catalogue of vectors at random hard for an index?",
             (
-                "Its vectors have hardly any near neighbours, so no drawer keeps them together",
+                "The nearest of a user are spread over many lists",
                 True,
-                "Yes: with films in kinds the same index does better.",
+                "Yes: with films in kinds a few lists hold most of them.",
             ),
             ("Random vectors are longer", False, "Both catalogues have length 1."),
             ("It takes more memory", False, "A vector takes as much room, wherever it lies."),

@@ -33,6 +33,8 @@ def retr_1(answer):
             (loss([a * b for a, b in zip(e, q, strict=True)]), "You added log q. Take it off."),
             (math.exp(-loss(right)), "That is the probability of the like; the loss is minus its logarithm."),
             (-loss(right), "The sign is turned round: a loss is not negative."),
+            (round(loss(right), 2), "Nearly. Did you round? Let Python compute it, and keep all digits."),
+            (round(loss(right), 3), "Nearly. Did you round? Let Python compute it, and keep all digits."),
             (
                 loss([math.exp(s - b) for s, b in zip((2.0, 1.0, 0.0), q, strict=True)]),
                 "Take off log q, not q.",
@@ -113,11 +115,11 @@ def retr_3(answer):
     function(
         answer,
         inputs=lambda g: (
-            0.01 + 0.3 * float(torch.rand(1, generator=g)),
+            0.01 + 0.3 * torch.rand(1, generator=g).squeeze(),
             0.2 + 0.2 * float(torch.rand(1, generator=g)),
             50,
         ),
-        oracle=lambda q, lam, n: math.log(lam * q + (1 - lam) / n),
+        oracle=lambda q, lam, n: math.log(lam * float(q) + (1 - lam) / n),
         wrong=[
             (lambda q, lam, n: math.log(q), "That is the batch alone."),
             (

@@ -13,7 +13,7 @@ def z(p, y):
 
 WRONG = [
     ("prod-1", "as said", 0.5, "what the model says"),
-    ("prod-1", "times w", 0.025, "the odds that are divided"),
+    ("prod-1", "times w", 0.025, "the odds that are multiplied"),
     ("prod-1", "odds", 0.05, "These are the odds"),
     ("prod-1", "the other way", 0.5 / (0.5 + 0.5 * 0.05), "the other way"),
     ("prod-2", "table alone", lambda rows, d: 4 * d * rows, "the table alone"),

@@ -28,6 +28,14 @@ def every_user(retrieved, ranked, relevant):
     return max(ks) if max(ks) <= 100 else 0
 
 
+def mean_of_users(retrieved, ranked, relevant):
+    place, ours = (-retrieved).argsort(1).argsort(1), ((-ranked).argsort(1).argsort(1) < 10) & relevant
+    for k in (10, 20, 50, 100):
+        if torch.nanmean((ours & (place < k)).sum(1) / ours.sum(1)) >= 0.9:
+            return k
+    return 0
+
+
 WRONG = [
     ("search-1", "a count", 2, "a part of the four"),
     ("search-1", "place by place", 0.0, "not the places"),
@@ -76,4 +84,6 @@ WRONG = [
     ("search-5", "exchanged", lambda a, b, c: passing(b, a, c), "exchange the two"),
     ("search-5", "half", lambda a, b, c: passing(a, b, c, part=0.5), "Half of them"),
     ("search-5", "every user", every_user, "every single user"),
+    ("search-5", "mean of users", mean_of_users, "average the parts"),
+    ("search-5", "never 0", lambda a, b, c: passing(a, b, c) or 100, "the answer is 0"),
 ]
