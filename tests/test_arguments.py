@@ -40,7 +40,12 @@ def test_what_is_no_number_from_0_to_1(value):
         number("reg", 0, above=0)
 
 
-NUMBERS = {"int": (2.5, -1, "8", None, True, 4.0), "float": ("a", None, math.nan), "bool": ("no", 2, None)}
+NUMBERS = {
+    "int": (2.5, -1, "8", None, True, 4.0),
+    "float": ("a", None, math.nan),
+    "bool": ("no", 2, None),
+    "bool | str": ("no", 2, None),
+}
 
 
 @pytest.mark.parametrize("name", LEARNING)
