@@ -157,6 +157,8 @@ FORMS = {  # what makes the model, and how it is trained
     "handed, small": (partial(Reader, handed=True, std=0.05), SHORT),
     "GRU, small": (GRU, SHORT),
     "GRU, large": (partial(GRU, std=1.0), SHORT),
+    "GRU, large, 24 epochs": (partial(GRU, std=1.0), {"epochs": 24}),
+    "GRU, large, slow": (partial(GRU, std=1.0), SLOW),
 }
 
 
