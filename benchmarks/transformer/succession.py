@@ -132,7 +132,7 @@ def by_hand(schema, truth, parts=("vectors", "first", "second")):
     return model
 
 
-LONG, SHORT = {"epochs": 12}, {"epochs": 3}
+LONG, SHORT, SLOW = {"epochs": 12}, {"epochs": 3}, {"epochs": 24, "lr": 0.001}
 FORMS = {  # what makes the model, and how it is trained
     "BST": ({}, LONG),
     "BST, std 0.3": ({"std": 0.3}, LONG),
@@ -142,6 +142,12 @@ FORMS = {  # what makes the model, and how it is trained
     "BST, small steps": ({}, LONG | {"lr": 0.001}),
     "BST, warm-up": ({}, LONG | {"schedule": lambda step: min(1.0, (step + 1) / 600)}),
     "BST, start at the neighbours": ({"std": 1.0, "near": True}, LONG),
+    "BST, slow": ({}, SLOW),
+    "BST, slow, std 0.3": ({"std": 0.3}, SLOW),
+    "BST, slow, std 1": ({"std": 1.0}, SLOW),
+    "BST, slow, near": ({"near": True}, SLOW),
+    "BST, slow, near, std 0.3": ({"std": 0.3, "near": True}, SLOW),
+    "BST, slow, near, std 1": ({"std": 1.0, "near": True}, SLOW),
     "next item as a teacher": (partial(M.Transformer4Rec, layers=2), LONG),
     "BST, layer 1 by hand": (("vectors", "first"), LONG),
     "near, large": (partial(Reader, near=True), SHORT),
@@ -151,6 +157,8 @@ FORMS = {  # what makes the model, and how it is trained
     "handed, small": (partial(Reader, handed=True, std=0.05), SHORT),
     "GRU, small": (GRU, SHORT),
     "GRU, large": (partial(GRU, std=1.0), SHORT),
+    "GRU, large, 24 epochs": (partial(GRU, std=1.0), {"epochs": 24}),
+    "GRU, large, slow": (partial(GRU, std=1.0), SLOW),
 }
 
 
