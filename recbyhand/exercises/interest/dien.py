@@ -445,17 +445,6 @@ quiz(
             ("It forgets everything", False, "A gate of 1 forgets; a gate of 0 keeps."),
         ),
         question(
-            "Why must the second loss ask about the next film, and not about the one just read?",
-            (
-                "The state has read it: recognising it is copying",
-                True,
-                "Yes. And with likes only, constant vectors satisfy the loss.",
-            ),
-            ("The next film has a longer vector", False, "Lengths have nothing to do with it."),
-            ("It would take more memory", False, "The cost is the same."),
-            ("The candidate is the film just read", False, "The candidate is not in the history at all."),
-        ),
-        question(
             "DIEN beats DIN on your data. Which control should you run before you praise recurrence?",
             (
                 "DIN that is told the place or age of each event",
