@@ -74,42 +74,48 @@ SOLVED = ("gradient boosting", "implicit_als")
 
 
 class Boosting(nn.Module):
-    """scikit-learn's gradient-boosted trees over features, counts and smoothed means: a sober competitor."""
+    """scikit-learn's gradient-boosted trees over features, counts and smoothed means: a sober competitor.
 
-    def __init__(self, task, rate: float, seed: int):
+    A training row sees means of the other four fifths of the training rows: with its own label in a mean, or taken out
+    of it, the trees would read that label off.
+    """
+
+    def __init__(self, task, rate: float, seed: int, folds: int = 5):
         super().__init__()
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        self.schema, train = task.schema, task.train
-        prior = train.label.mean()
-        for name, n in (("user", self.schema.n_users), ("item", self.schema.n_items)):
-            count = torch.bincount(getattr(train, name), minlength=n).float()
-            liked = torch.bincount(getattr(train, name), weights=train.label, minlength=n).float()
-            setattr(self, f"{name}_mean", (liked + 10 * prior) / (count + 10))
-            setattr(self, f"{name}_count", count)
+        train = task.train
+        self.sizes = {"user": task.schema.n_users, "item": task.schema.n_items}
+        fold = torch.randint(folds, (len(train),), generator=torch.Generator().manual_seed(seed))
+        x = np.empty((len(train), self.columns(train[:2], self.means(train[:])).shape[1]))
+        for k in range(folds):
+            x[fold == k] = self.columns(train[fold == k], self.means(train[fold != k]))
         self.trees = HistGradientBoostingClassifier(
             learning_rate=10 * rate, max_iter=300, early_stopping=True, random_state=seed
         )
-        self.trees.fit(self.columns(train[:], own=train.label), train.label.numpy())
+        self.trees.fit(x, train.label.numpy())
+        self.known = self.means(train[:])
 
-    def columns(self, batch, own=None) -> np.ndarray:
-        """(B, columns); a training row's own label is taken out of its means."""
-        parts = []
-        for name in ("user", "item"):
+    def means(self, batch) -> dict:
+        """For users and items (n, 2): how many rows, and their mean label, drawn to the mean of all as by ten more."""
+        found, prior = {}, batch.label.mean()
+        for name, n in self.sizes.items():
             ids = getattr(batch, name)
-            mean, count = getattr(self, f"{name}_mean")[ids], getattr(self, f"{name}_count")[ids]
-            if own is not None:
-                mean = (mean * (count + 10) - own) / (count + 9)
-                count = count - 1
-            parts += [mean[:, None], count[:, None]]
-        past = batch.history
+            count = torch.bincount(ids, minlength=n).float()
+            liked = torch.bincount(ids, weights=batch.label, minlength=n).float()
+            found[name] = torch.stack([count, (liked + 10 * prior) / (count + 10)], dim=1)
+        return found
+
+    def columns(self, batch, known) -> np.ndarray:
+        """(B, columns)."""
         seen = batch.history_mask.float()
-        parts += [(self.item_mean[past] * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1)]
-        parts += [seen.sum(1, keepdim=True), batch.user_features.float(), batch.item_features.float()]
-        return torch.cat(parts, dim=1).numpy()
+        past = (known["item"][batch.history][:, :, 1] * seen).sum(1, keepdim=True)
+        parts = [known["user"][batch.user], known["item"][batch.item], seen.sum(1, keepdim=True)]
+        parts += [past / seen.sum(1, keepdim=True).clamp(min=1)]
+        return torch.cat([*parts, batch.user_features.float(), batch.item_features.float()], dim=1).numpy()
 
     def forward(self, batch):
-        p = self.trees.predict_proba(self.columns(batch))[:, 1]
+        p = self.trees.predict_proba(self.columns(batch, self.known))[:, 1]
         return torch.logit(torch.from_numpy(p).float().clamp(1e-6, 1 - 1e-6))
 
 
