@@ -1,14 +1,15 @@
 import { change, fmt, h, floats, isolate, s, styles, widget } from "./core.js";
 import { chips, segments, select } from "./controls.js";
-import { legend, plot } from "./plots.js";
+import { plot } from "./plots.js";
 
 styles.push(`
-.ladder th button { border: 0; padding: 2px 4px; min-height: 24px; color: inherit; background: none; text-align: inherit; width: 100%; }
+.ladder th button { border: 0; padding: 2px 4px; min-height: 24px; color: inherit; background: none; text-align: inherit; }
+.ladder thead button { width: 100%; }
 .ladder th[aria-sort] button { color: var(--ink); font-weight: 600; }
 .ladder tbody button { overflow-wrap: anywhere; }
 .ladder tr[aria-selected=true] { background: var(--raised); }
 .ladder tr[aria-selected=true] button { font-weight: 600; }
-.ladder .edge::after { content: " ◆"; }
+.ladder .edge::after { content: "◆"; }
 .ladder td { white-space: nowrap; }
 `);
 
@@ -47,10 +48,10 @@ export default widget("Ladder of models", (ui, model) => {
     heads.set(key, cell);
     return cell;
   };
-  const score = head("score", ""), marks = h("div");
+  const score = head("score", "");
   const table = h("table", { class: "ladder" }, h("thead", {}, h("tr", {}, head("model", "model"), score,
     ...costs.map((text, k) => head(`cost${k}`, text)))), body);
-  ui.stage.append(chart.svg, marks, h("div", { class: "scroll" }, table));
+  ui.stage.append(chart.svg, h("div", { class: "scroll" }, table));
   ui.row.append(select(ui, "data", { label: "data", options: worlds.map((text, i) => [i, text]) }),
     segments(ui, "metric", { label: "score", options: metrics.map((text, i) => [i, text]) }),
     segments(ui, "against", { label: "cost", options: costs.map((text, i) => [i, text]) }),
@@ -74,7 +75,7 @@ export default widget("Ladder of models", (ui, model) => {
       left: 44, title: metrics[get("metric")], xlabel: costs[get("against")] });
     for (const text of chart.svg.querySelectorAll("g:first-child text[text-anchor=middle]")) { // the axis holds powers of ten
       if (/^−?\d+$/.test(text.textContent)) text.textContent = `10${raise(text.textContent.replace("−", "-"))}`;
-      else if (/^−?\d/.test(text.textContent)) text.remove();
+      else if (/^−?\d+\./.test(text.textContent)) text.remove();
     }
     axes.inside(axes.line(edge.map((i) => [at(i), all[i]]), { stroke: "var(--line)", "stroke-dasharray": "3 3", "stroke-width": 1.5 }));
     for (const i of seen) {
@@ -88,12 +89,12 @@ export default widget("Ladder of models", (ui, model) => {
       const right = axes.X(at(i)) < ui.width / 2;
       axes.add(s("text", { class: "strong", x: axes.X(at(i)) + (right ? 9 : -9), y: axes.Y(all[i]) - 8, "text-anchor": right ? "start" : "end", text: names[i] }));
     }
-    marks.replaceChildren(legend(kinds.filter((kind) => get("shown").includes(kind)).map((kind) => [kind, `c${1 + kinds.indexOf(kind)}`, "box"])));
 
     // the table
     score.firstChild.textContent = metrics[get("metric")];
     const key = get("sort"), column = key === "score" ? all : key.startsWith("cost") ? slice("cost", +key.slice(4)) : names.map((_, i) => i);
-    const table = costs.map((_, k) => slice("cost", k)), down = key === "score";
+    const prices = costs.map((_, k) => slice("cost", k)), down = key === "score", narrow = ui.width < 520;
+    costs.forEach((_, k) => (heads.get(`cost${k}`).hidden = narrow && k !== get("against")));
     heads.forEach((cell, name) => { name === key ? cell.setAttribute("aria-sort", down ? "descending" : "ascending") : cell.removeAttribute("aria-sort"); });
     const focus = body.getRootNode().activeElement;
     body.replaceChildren(...order(column, down).filter((i) => seen.includes(i)).map((i) => {
@@ -101,7 +102,10 @@ export default widget("Ladder of models", (ui, model) => {
       rows[i].setAttribute("aria-selected", i === pick);
       rows[i].firstChild.className = edge.includes(i) ? "edge" : "";
       cells[0].textContent = fmt(all[i]) + (error[i] > 0 ? ` ± ${fmt(error[i])}` : "");
-      costs.forEach((_, k) => (cells[k + 1].textContent = short(table[k][i])));
+      costs.forEach((_, k) => {
+        cells[k + 1].textContent = short(prices[k][i]);
+        cells[k + 1].hidden = narrow && k !== get("against"); // a telephone has room for one price
+      });
       return rows[i];
     }));
     focus?.focus?.({ preventScroll: true }); // moving a row takes the focus from its button
