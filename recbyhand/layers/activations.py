@@ -16,8 +16,8 @@ class Dice(nn.Module):
 
     (B, C) -> (B, C) or (B, L, C) -> (B, L, C). E and Var are taken per channel, over the batch while training
     and as running averages in `eval()`; the standardisation has no gain and shift, so p never falls as s
-    grows. alpha is learned, one per channel. `mask` (B,) or (B, L) keeps padded positions out of E and Var.
-    A single real position has no variance: it is standardised by the running averages, see `BatchNorm`.
+    grows. alpha is learned, one for each of the C `channels`. `mask` (B,) or (B, L) keeps padded positions out of E
+    and Var. A single real position has no variance: it is standardised by the running averages, see `BatchNorm`.
 
     Source: Zhou et al. 2018, Deep interest network, arXiv:1706.06978 (alpha, eps = 1e-8).
     """

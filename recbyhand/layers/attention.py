@@ -14,24 +14,28 @@ from recbyhand.layers.activations import Dice
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis among the entries where mask is True; a row without any gives zeros.
+    r"""Softmax over the last axis among the entries where mask is True; a row without any gives zeros.
 
-    a_i = exp(s_i) / sum_{j real} exp(s_j). Safe in half precision.
+    $$a_i = \exp(s_i) / \textstyle\sum_{j\ \mathrm{real}} \exp(s_j)$$
+
+    scores and mask (..., L) -> (..., L). Safe in half precision.
     """
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(dim=-1) * mask
 
 
 def weighted_sum(weights: Tensor, history: Tensor) -> Tensor:
-    """sum_i a_i e_i: weights (B, L), history (B, L, d) -> (B, d)."""
+    r"""$\sum_i a_i e_i$: weights (B, L), history (B, L, d) -> (B, d)."""
     return torch.einsum("...l,...ld->...d", weights, history)
 
 
 class Attention(nn.Module):
-    """What the forms share: scores for every event, masked, and normalised or not.
+    r"""What the forms share: a score $s_i$ for every event, masked, and normalised or not.
 
-    `normalise=True`: softmax over the real events, so the weights sum to 1.
-    `normalise=False`: the scores themselves; the sum of the weights then tells how strong the interest is.
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L), 0 where padded.
+
+    normalise  True: softmax over the real events, so the weights sum to 1. False: the scores themselves; the sum of
+               the weights then tells how strong the interest is
     """
 
     def __init__(self, normalise: bool = True):
@@ -50,7 +54,10 @@ class Attention(nn.Module):
 
 
 class LinearAttention(Attention):
-    """s_i = w . e_i + b: the event scores itself; blind to the target."""
+    r"""$s_i = w^\top e_i + b$: the event scores itself, blind to the target.
+
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L).
+    """
 
     def __init__(self, d: int, normalise: bool = True):
         super().__init__(normalise)
@@ -61,9 +68,11 @@ class LinearAttention(Attention):
 
 
 class AdditiveAttention(Attention):
-    """s_i = w . tanh(W [e_i, t] + b) (Bahdanau et al. 2015, arXiv:1409.0473).
+    r"""$s_i = w^\top \tanh(W [e_i, t] + b)$, with W of `hidden` rows.
 
-    W [e_i, t] is computed as W_e e_i + W_t t, which is the same and costs the target's part only once.
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L). $W [e_i, t]$ is computed as $W_e e_i + W_t t$,
+    which is the same and costs the target's part only once.
+    Source: Bahdanau, Cho and Bengio 2015, arXiv:1409.0473.
     """
 
     def __init__(self, d: int, hidden: int = 16, normalise: bool = True):
@@ -78,7 +87,10 @@ class AdditiveAttention(Attention):
 
 
 class DotAttention(Attention):
-    """s_i = e_i . t / sqrt(d); `scale=False` leaves the root out."""
+    r"""$s_i = e_i^\top t / \sqrt d$; `scale=False` leaves the root out.
+
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L). Source: Vaswani et al. 2017, arXiv:1706.03762.
+    """
 
     def __init__(self, d: int, scale: bool = True, normalise: bool = True):
         super().__init__(normalise)
@@ -89,7 +101,11 @@ class DotAttention(Attention):
 
 
 class BilinearAttention(Attention):
-    """s_i = e_i W t, W (d_event, d_target) (Luong et al. 2015, arXiv:1508.04025, "general")."""
+    r"""$s_i = e_i^\top W t$, with W (d, d_target): the two may differ in length.
+
+    target (B, d_target), history (B, L, d), mask (B, L) -> weights (B, L).
+    Source: Luong, Pham and Manning 2015, arXiv:1508.04025, "general".
+    """
 
     def __init__(self, d: int, d_target: int | None = None, normalise: bool = True):
         super().__init__(normalise)
@@ -100,7 +116,10 @@ class BilinearAttention(Attention):
 
 
 class ElementwiseAttention(Attention):
-    """s_i = w . (e_i * t) + b: a dot product that may weigh its dimensions."""
+    r"""$s_i = w^\top (e_i \odot t) + b$: a dot product that may weigh its dimensions.
+
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L).
+    """
 
     def __init__(self, d: int, normalise: bool = True):
         super().__init__(normalise)
@@ -111,16 +130,20 @@ class ElementwiseAttention(Attention):
 
 
 class LocalActivationUnit(Attention):
-    """The unit of DIN, s_i = w . Dice(W_e e_i + W_t t + W_x (e_i * t) + b) + c  (arXiv:1706.06978).
+    r"""The unit of DIN, a two-layer perceptron on an event, the target, and their product.
 
-    A two-layer perceptron on [e_i, t, e_i * t]: the paper speaks of an "out product", its code multiplies number
-    by number. The difference e_i - t of public implementations is a linear function of the first two, and adds
-    nothing. As in the paper the weights are not normalised, so that a history with more of the matching events
-    gives a longer vector.
+    $$s_i = w^\top \mathrm{Dice}(W_e e_i + W_t t + W_x (e_i \odot t) + b) + c$$
+
+    target (B, d), history (B, L, d), mask (B, L) -> weights (B, L); `hidden` is the number of rows of W.
+    The paper speaks of an "out product" of e and t, its code multiplies number by number. The difference e_i - t of
+    public implementations is a linear function of the first two, and adds nothing. As in the paper the weights are
+    not normalised, so that a history with more of the matching events gives a longer vector.
 
     c starts at 1, all else near 0: untrained, every event weighs about 1, and DIN starts as the paper's base model,
     which adds the history up. Were c near 0 as well, so would be that sum, and the gradients of the vectors in
     it: some starts would find likeness many epochs late.
+
+    Source: Zhou et al. 2018, Deep interest network, arXiv:1706.06978.
     """
 
     def __init__(self, d: int, hidden: int = 36, normalise: bool = False):

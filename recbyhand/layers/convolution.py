@@ -7,10 +7,12 @@ from torch import Tensor, nn
 
 
 class Conv1d(nn.Module):
-    """A window of `kernel` positions slides along the last axis; all input channels are mixed in each window.
+    r"""A window of `kernel` positions slides along the last axis; all input channels are mixed in each window.
 
-    y[o, t] = b[o] + sum_{c, k} W[o, c, k] x[c, t + k];  x (B, C, T) -> y (B, O, T - kernel + 1).
-    Equal to `torch.nn.Conv1d` without padding. Raises ValueError if the sequence is shorter than the kernel.
+    $$y_{o,t} = b_o + \sum_{c,k} W_{o,c,k}\, x_{c,t+k}$$
+
+    x (B, C, T) -> y (B, O, T - kernel + 1), with C `channels` in and O `out`. Equal to `torch.nn.Conv1d` without
+    padding. Raises ValueError if the sequence is shorter than the kernel.
     """
 
     def __init__(self, channels: int, out: int, kernel: int):

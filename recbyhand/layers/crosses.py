@@ -20,6 +20,7 @@ class CrossedWeights(FieldColumns):
     a table of n_a n_b rows: nothing is hashed, nothing collides, and the table grows with the product of the
     vocabularies (`sizes`). Weights start at 0; a combination that training never shows keeps 0, for ever.
     Raises KeyError for an unknown field, ValueError for a table of more than `LARGEST` rows.
+    Source: Chang et al. 2010, Training and testing low-degree polynomial data mappings, JMLR 11 (with hashing).
     """
 
     LARGEST = 50_000_000  # rows: 200 MB, and twice that again for Adam

@@ -25,7 +25,7 @@ def id_embedding(size: int, dim: int, *, std: float = 0.05) -> nn.Embedding:
 
 
 def batch_aware_penalty(table: nn.Embedding, ids: Tensor, counts: Tensor) -> Tensor:
-    r"""() mini-batch aware regularisation, $\frac12 \sum_{j \in batch} \|w_j\|^2 / n_j$ (DIN, arXiv:1706.06978, 5.1).
+    r"""Mini-batch aware regularisation, $\frac12 \sum_{j \in batch} \|w_j\|^2 / n_j$, one number.
 
     Only the vectors that this batch reads are made smaller, a rare one more than a frequent one.
 
@@ -33,6 +33,7 @@ def batch_aware_penalty(table: nn.Embedding, ids: Tensor, counts: Tensor) -> Ten
     counts      (size,): n_j, how often id j occurs in all training rows, such as `torch.bincount` gives it
 
     Add lambda times this to the loss. Raises ValueError where `counts` has another length than the table.
+    Source: Zhou et al. 2018, Deep interest network, arXiv:1706.06978, section 5.1.
     """
     if counts.shape != table.weight.shape[:1]:
         raise ValueError(f"counts has shape {tuple(counts.shape)}; the table has {len(table.weight)} rows")

@@ -62,24 +62,26 @@ def degrees(edges: Tensor, n: int, dtype: torch.dtype = torch.float32) -> Tensor
 
 
 def sum_neighbours(h: Tensor, edges: Tensor) -> Tensor:
-    """sum_{j in N(i)} h_j, (N, d)."""
+    r"""$\sum_{j \in N(i)} h_j$: h (N, d), edges (2, E) -> (N, d)."""
     check_edges(edges, len(h))
     return scatter_sum(h.index_select(0, edges[0]), edges[1], len(h))  # (N, d)
 
 
 def mean_neighbours(h: Tensor, edges: Tensor) -> Tensor:
-    """(1 / |N(i)|) sum_{j in N(i)} h_j, (N, d): the mean aggregator of GraphSAGE (arXiv:1706.02216).
+    r"""$\frac{1}{|N(i)|} \sum_{j \in N(i)} h_j$: h (N, d), edges (2, E) -> (N, d).
 
     Zero where there is no neighbour. GraphSAGE's layer is a linear map of this plus another of h itself.
+    Source: Hamilton, Ying and Leskovec 2017, Inductive representation learning, arXiv:1706.02216.
     """
     return sum_neighbours(h, edges) / degrees(edges, len(h), h.dtype).clamp(min=1)[:, None]  # (N, d)
 
 
 def gcn_neighbours(h: Tensor, edges: Tensor, self_loops: bool = True) -> Tensor:
-    r"""$\sum_{j \in N(i)} h_j / \sqrt{d_i d_j}$, (N, d), where d counts the edges that end in a node.
+    r"""$\sum_{j \in N(i)} h_j / \sqrt{d_i d_j}$, where d counts the edges that end in a node.
 
-    With self loops, i is among its own neighbours: the aggregation of a graph convolutional network
-    (arXiv:1609.02907), whose layer maps h linearly first. Without, that of LightGCN (arXiv:2002.02126).
+    h (N, d), edges (2, E) -> (N, d). With self loops, i is among its own neighbours: the aggregation of a graph
+    convolutional network, whose layer maps h linearly first. Without, that of LightGCN.
+    Sources: Kipf and Welling 2017, arXiv:1609.02907; He et al. 2020, LightGCN, arXiv:2002.02126.
     """
     check_edges(edges, len(h))
     if self_loops:
@@ -116,7 +118,7 @@ class EdgeAttention(nn.Module):
                 sum to 1, only by 1 / (1 - p)
 
     `return_weights=True` also returns the edges used, (2, E'), loops included and last, and their weights (E', H),
-    before dropout.
+    before dropout. Source: Velickovic et al. 2018, Graph attention networks, arXiv:1710.10903.
     """
 
     def __init__(
@@ -164,11 +166,13 @@ class EdgeAttention(nn.Module):
 
 
 class GATLayer(EdgeAttention):
-    r"""$e_{ij} = \mathrm{LeakyReLU}(a^\top [W h_i, W h_j])$, values $W h_j$ (GAT, arXiv:1710.10903).
+    r"""$e_{ij} = \mathrm{LeakyReLU}(a^\top [W h_i, W h_j])$, values $W h_j$.
 
     The vector a is two halves, so $a^\top [W h_i, W h_j]$ is one number per node as target plus one per node as
     source: scores cost O(N), not O(E d). It also means that all targets rank their sources alike (static
-    attention, arXiv:2105.14491). Beside W, a head has 2 d_out numbers.
+    attention, arXiv:2105.14491). Beside W, a head has 2 d_out numbers. `negative_slope` is the LeakyReLU's. h (N,
+    d_in), edges (2, E) -> (N, H * d_out).
+    Source: Velickovic et al. 2018, Graph attention networks, arXiv:1710.10903.
     """
 
     def __init__(self, d_in: int, d_out: int, heads: int = 1, *, negative_slope: float = 0.2, **how):
@@ -188,10 +192,12 @@ class GATLayer(EdgeAttention):
 
 
 class GATv2Layer(EdgeAttention):
-    r"""$e_{ij} = a^\top \mathrm{LeakyReLU}(W_t h_i + W_s h_j)$, values $W_s h_j$ (arXiv:2105.14491).
+    r"""$e_{ij} = a^\top \mathrm{LeakyReLU}(W_t h_i + W_s h_j)$, values $W_s h_j$.
 
     The nonlinearity now stands between the two linear maps, so that each target can rank its sources in its own
     way (dynamic attention). $[W_t, W_s]$ is the paper's W on the pair $[h_i, h_j]$; `share=True` sets W_t = W_s.
+    `negative_slope` is the LeakyReLU's. h (N, d_in), edges (2, E) -> (N, H * d_out).
+    Source: Brody, Alon and Yahav 2022, How attentive are graph attention networks?, arXiv:2105.14491.
     """
 
     def __init__(
@@ -231,7 +237,9 @@ class DotGraphAttention(EdgeAttention):
     score="distance"  $e_{ij} = -\lVert q_i - k_j \rVert^2 / \tau$, $\tau = 1$ unless given: near is much, hence
                       the sign
 
-    `d_key` is the length of a head's query and key; without it, d_out.
+    `d_key` is the length of a head's query and key; without it, d_out. `temperature` is $\tau$. h (N, d_in), edges
+    (2, E) -> (N, H * d_out).
+    Source: Vaswani et al. 2017, arXiv:1706.03762, for the product; the others are this book's.
     """
 
     def __init__(

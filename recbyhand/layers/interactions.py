@@ -44,7 +44,7 @@ class PairwiseInteraction(nn.Module):
     r"""The elementwise product of every two fields, $e_{ij} = v_i \odot v_j$ for $i < j$, kept apart.
 
     (B, F, d) -> (B, P, d) with P = F (F - 1) / 2 pairs, in the order of `pairs(F)`: (0, 1), (0, 2), ...
-    The cost is quadratic in the fields.
+    The cost is quadratic in the fields. Source: Xiao et al. 2017, Attentional factorization machines, arXiv:1708.04617.
     """
 
     @staticmethod

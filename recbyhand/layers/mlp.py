@@ -15,8 +15,8 @@ from recbyhand.layers.activations import Dice, get_activation
 class Dropout(nn.Module):
     r"""Inverted dropout: $y = m \odot x / (1 - p)$ with $m \sim \mathrm{Bernoulli}(1 - p)$.
 
-    The division keeps the expectation, E[y] = x, so that in `eval()` y = x needs no rescaling. Equal in
-    distribution to `nn.Dropout`, which the models use. Source: Srivastava et al. 2014, JMLR 15, 1929-1958.
+    x (...) -> y (...). The division keeps the expectation, E[y] = x, so that in `eval()` y = x needs no rescaling.
+    Equal in distribution to `nn.Dropout`, which the models use. Source: Srivastava et al. 2014, JMLR 15, 1929-1958.
     """
 
     def __init__(self, p: float = 0.5):
@@ -39,10 +39,14 @@ def concat(*parts: Tensor) -> Tensor:
 
 
 class MLP(nn.Sequential):
-    """Linear layers of the given sizes, (..., sizes[0]) -> (..., sizes[-1]).
+    r"""Linear layers with a bend between them, $h_{k+1} = f(W_k h_k + b_k)$, the last one without.
 
-    Between two linear layers: the activation (a name, see `ACTIVATIONS`), then dropout. The last layer is
-    linear, so that the output is free to be any logit. `mask` goes to the layers that take batch statistics.
+    (..., sizes[0]) -> (..., sizes[-1]). The last layer is linear, so that the output is free to be any logit.
+
+    activation  f, a name, see `ACTIVATIONS`
+    dropout     share of each f(...) dropped while training
+
+    `mask` goes to the layers that take batch statistics. Raises ValueError for fewer than two sizes.
     """
 
     def __init__(self, sizes: Sequence[int], *, activation: str = "relu", dropout: float = 0.0):

@@ -18,7 +18,12 @@ class BatchNorm(nn.Module):
     - fewer than two real positions have no variance: then, in training too, the running averages serve,
       and are left as they are.
 
-    `affine=False` leaves out gain and shift. Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+    channels  C, the length of the last axis
+    eps       $\epsilon$, added to the variance
+    momentum  the share of a batch in the running averages
+    affine    False leaves out the gain $\gamma$ and the shift $\beta$
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
     running_mean: Tensor
@@ -64,7 +69,7 @@ class LayerNorm(nn.Module):
     r"""Layer normalisation of each vector alone, $y = g \odot (x - \mu) / \sqrt{\sigma^2 + \epsilon} + b$.
 
     Mean and (biased) variance run over the last axis, (..., d) -> (..., d); gain g and bias b have shape
-    (d,). Equal to `nn.LayerNorm`. Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+    (d,), and `eps` is $\epsilon$. Equal to `nn.LayerNorm`. Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
     """
 
     def __init__(self, dim: int, *, eps: float = 1e-5):

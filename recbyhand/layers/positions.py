@@ -13,7 +13,7 @@ class PositionalEncoding(nn.Module):
 
     `table` (max_length, d) is computed, not learned, and not saved with the weights; each of its rows has the norm
     sqrt(d / 2). `scale=True` multiplies x by sqrt(d) first, as the paper does, so that short embeddings are not lost
-    beside it. Raises ValueError for a sequence longer than `max_length`.
+    beside it; `base` is b. Raises ValueError for a sequence longer than `max_length`.
     Source: Vaswani et al. 2017, Attention is all you need, arXiv:1706.03762.
     """
 
@@ -38,7 +38,9 @@ class PositionalEncoding(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """A learned vector for each place: place (...) of 0, 1, ... -> (..., d); places beyond the last share its vector.
+    r"""A learned vector for each place, $p_{\min(place, length - 1)}$: place (...) of 0, 1, ... -> (..., d).
+
+    Places beyond the last share its vector.
 
     Counted from the end of a history (`age`), a place means the same for short and long histories, wherever the
     padding stands. Sources: Devlin et al. 2019, arXiv:1810.04805; SASRec, arXiv:1808.09781.
@@ -54,11 +56,13 @@ class LearnedPositions(nn.Module):
 
 
 class TimeGapPositions(LearnedPositions):
-    """A learned vector for how long ago: seconds (...) -> (..., d), the position feature of BST.
+    r"""A learned vector for how long ago: seconds (...) -> (..., d), the position feature of BST.
 
-    pos(v_i) = t(v_target) - t(v_i) falls into one of 32 `steps` buckets that grow with the gap,
-    floor(steps log2(1 + seconds)): with steps=2 a bucket ends at 1.41 times its beginning, and the last at 136 years.
-    The target's own gap is 0. Source: Chen et al. 2019, arXiv:1905.06874 (which leaves the buckets open).
+    $$pos(v_i) = t(v_{target}) - t(v_i), \qquad bucket = \lfloor steps \cdot \log_2(1 + pos) \rfloor$$
+
+    There are 32 `steps` buckets, which grow with the gap: with steps=2 a bucket ends at 1.41 times its beginning, and
+    the last at 136 years. The target's own gap is 0. Source: Chen et al. 2019, arXiv:1905.06874 (which leaves the
+    buckets open).
     """
 
     def __init__(self, dim: int, steps: int = 2, *, std: float = 0.05):

@@ -33,9 +33,11 @@ def last_state(states: Tensor, mask: Tensor) -> Tensor:
 
 
 class RNNCell(nn.Module):
-    """One step of a recurrent network (Elman 1990, doi:10.1207/s15516709cog1402_1).
+    r"""One step of a recurrent network.
 
-    h' = tanh(W_ih x + b_ih + W_hh h + b_hh);  x (B, d_in), h (B, d_h) -> h' (B, d_h).
+    $$h' = \tanh(W x + b + U h + c)$$
+
+    x (B, d_in), h (B, d_h) -> h' (B, d_h). Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
     """
 
     def __init__(self, d_in: int, d_h: int):
@@ -48,11 +50,14 @@ class RNNCell(nn.Module):
 
 
 class LSTMCell(nn.Module):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735), with the forget
-    gate f of Gers, Schmidhuber and Cummins 2000, doi:10.1162/089976600300015015.
+    r"""One step of a long short-term memory, with a gate that forgets.
 
-    i, f, g, o = W_ih x + b_ih + W_hh h + b_hh;  c' = sigmoid(f) c + sigmoid(i) tanh(g);  h' = sigmoid(o)
-    tanh(c'). x (B, d_in), h and c (B, d_h) -> h', c' (B, d_h). Gate order as in `torch.nn.LSTMCell`.
+    $$i, f, g, o = W x + b + U h + b', \qquad c' = \sigma(f)\, c + \sigma(i) \tanh(g), \qquad
+       h' = \sigma(o) \tanh(c')$$
+
+    x (B, d_in), h and c (B, d_h) -> h', c' (B, d_h). Gate order as in `torch.nn.LSTMCell`.
+    Sources: Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; the forget gate f: Gers, Schmidhuber
+    and Cummins 2000, doi:10.1162/089976600300015015.
     """
 
     def __init__(self, d_in: int, d_h: int):
@@ -67,10 +72,13 @@ class LSTMCell(nn.Module):
 
 
 class GRUCell(nn.Module):
-    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), with the gate order of `torch.nn.GRUCell`.
+    r"""One step of a gated recurrent unit.
 
-    r, z = sigmoid(W x + b + U h + c);  n = tanh(W_n x + b_n + r (U_n h + c_n));  h' = (1 - z) n + z h.
-    x (B, d_in), h (B, d_h) -> h' (B, d_h).
+    $$r, z = \sigma(W x + b + U h + c), \qquad n = \tanh(W_n x + b_n + r \odot (U_n h + c_n)), \qquad
+       h' = (1 - z) \odot n + z \odot h$$
+
+    x (B, d_in), h (B, d_h) -> h' (B, d_h). Gate order as in `torch.nn.GRUCell`.
+    Source: Cho et al. 2014, arXiv:1406.1078.
     """
 
     def __init__(self, d_in: int, d_h: int):
@@ -87,14 +95,17 @@ class GRUCell(nn.Module):
 
 
 class AUGRUCell(nn.Module):
-    """A GRU step whose update gate is scaled by an attention weight (DIEN, arXiv:1809.03672, eq. 11, 12).
+    r"""A GRU step whose update gate is scaled by an attention weight a.
 
-    u, r = sigmoid(W x + b + U h + c);  n = tanh(W_n x + b_n + r (U_n h + c_n));
-    h' = (1 - a u) h + a u n.   x (B, d_in), h (B, d_h), a (B,) -> h' (B, d_h).
+    $$u, r = \sigma(W x + b + U h + c), \qquad n = \tanh(W_n x + b_n + r \odot (U_n h + c_n)), \qquad
+       h' = (1 - a u) \odot h + a u \odot n$$
+
+    x (B, d_in), h (B, d_h), a (B,) -> h' (B, d_h).
 
     With a = 1 it is a GRU; with a = 0 it keeps its state. The update gate has the convention of the DIEN
     paper: u = 1 - z for the z of `GRUCell`, so that a small a means "keep what you had". `replace=True`
     gives the paper's AGRU, in which the weight takes the gate's place: h' = (1 - a) h + a n.
+    Source: Zhou et al. 2019, Deep interest evolution network, arXiv:1809.03672, equations 11 and 12.
     """
 
     def __init__(self, d_in: int, d_h: int, replace: bool = False):
@@ -118,12 +129,13 @@ class AUGRUCell(nn.Module):
 
 
 class AUGRU(nn.Module):
-    """An `AUGRUCell` run along a sequence from a zero state.
+    r"""An `AUGRUCell` run along a sequence, $h_t = \mathrm{AUGRU}(x_t, h_{t-1}, a_t)$, from a zero state.
 
-    x (B, L, d_in), a (B, L) -> states (B, L, d_h). Where a is 0 (padding) the state stays as it is, so with
-    masked weights the last column is the final state wherever the padding stands.
-    The input projection of all steps is one matrix product; only the recurrence itself is a loop over L.
-    Axes before these broadcast: x (U, 1, L, d_in) and a (U, I, L) are I runs along each of U sequences.
+    x (B, L, d_in), a (B, L) -> states (B, L, d_h); `replace` as in `AUGRUCell`. Where a is 0 (padding) the state
+    stays as it is, so with masked weights the last column is the final state wherever the padding stands. The input
+    projection of all steps is one matrix product; only the recurrence itself is a loop over L. Axes before these
+    broadcast: x (U, 1, L, d_in) and a (U, I, L) are I runs along each of U sequences.
+    Source: Zhou et al. 2019, Deep interest evolution network, arXiv:1809.03672.
     """
 
     def __init__(self, d_in: int, d_h: int, replace: bool = False):

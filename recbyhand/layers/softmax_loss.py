@@ -23,9 +23,9 @@ def sample_negatives(
 
 
 def full_softmax_loss(state: Tensor, target: Tensor, items: Tensor) -> Tensor:
-    """Mean of -log softmax(items . state)[target] over N predictions.
+    r"""The mean over N predictions of $-\log \mathrm{softmax}(E h)_y$, over the whole catalogue.
 
-    state (N, d), target (N,) ids, items (M, d) the item vectors; ids 0 and 1 are never predicted.
+    state h (N, d), target y (N,) ids, items E (M, d); ids 0 and 1 are never predicted.
     The logits go straight into the cross-entropy, which contains the softmax.
     """
     logits = state @ items[2:].T  # (N, M - 2)
@@ -41,14 +41,15 @@ def sampled_softmax_loss(
     correct: bool = True,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The same loss with the sum over the catalogue estimated from n sampled items.
+    r"""The same loss with the sum over the catalogue estimated from n sampled items.
 
-    Items are drawn with `probability` q (M,) (default: uniform over real items), once for the whole batch.
-    An item that is drawn often would be pushed down often; subtracting log(n q) from its logit repays that
-    (the "logQ" correction): sum_j exp(s_j - log(n q_j)) over the draws is then an unbiased estimate of the
-    sum of exp(s) over the catalogue (importance sampling, Bengio and Senecal 2008,
-    doi:10.1109/TNN.2007.912312). `correct=False` leaves it out, to see what goes wrong. A draw that equals
-    a row's own target is left out of that row.
+    $$-s_y + \log\Bigl(\exp s_y + \sum_{j=1}^{n} \exp(s_j - \log(n q_j))\Bigr), \qquad s_i = e_i^\top h$$
+
+    state h (N, d), target y (N,) ids, items e (M, d). Items are drawn with `probability` q (M,) (default: uniform over
+    real items), once for the whole batch. An item that is drawn often would be pushed down often; log(n q) repays that
+    (the "logQ" correction): the sum over the draws is then an unbiased estimate of the sum of exp(s) over the
+    catalogue. `correct=False` leaves it out, to see what goes wrong. A draw that equals a row's own target is left out
+    of that row. Source: Bengio and Senecal 2008, Adaptive importance sampling, doi:10.1109/TNN.2007.912312.
     """
     if probability is None:
         probability = torch.ones(len(items), device=items.device)
@@ -66,10 +67,13 @@ def sampled_softmax_loss(
 
 
 def negative_sampling_loss(state: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
-    """Tell the item that came from one that did not: mean of -log s(h . e) - log(1 - s(h . e')), s = sigmoid.
+    r"""Tell the item that came from one that did not.
+
+    $$-\frac1N \sum \Bigl(\log \sigma(h^\top e) + \log\bigl(1 - \sigma(h^\top e')\bigr)\Bigr)$$
 
     state h, right e, wrong e' (N, d). With e' = e the loss is at least 2 ln 2: nothing can be told apart.
-    The auxiliary loss of DIEN (arXiv:1809.03672, eq. 6); in word2vec "negative sampling" (arXiv:1310.4546).
+    Sources: the auxiliary loss of DIEN, Zhou et al. 2019, arXiv:1809.03672, equation 6; "negative sampling" in
+    Mikolov et al. 2013, arXiv:1310.4546.
     """
     right, wrong = (state * right).sum(-1), (state * wrong).sum(-1)  # (N,), (N,)
     return -(F.logsigmoid(right) + F.logsigmoid(-wrong)).sum() / max(len(right), 1)  # 0 for no prediction

@@ -9,7 +9,7 @@ from recbyhand.layers.multi_head import MultiHeadAttention, causal_mask
 
 
 class FeedForward(nn.Sequential):
-    """The same two-layer network at every position, W_2 f(W_1 x + b_1) + b_2:  (..., dim) -> (..., dim).
+    r"""The same two-layer network at every position, $W_2 f(W_1 x + b_1) + b_2$:  (..., dim) -> (..., dim).
 
     `hidden` is its width, 4 dim by default as in the paper; `activation` is f, one of `ACTIVATIONS` but "dice",
     which needs a mask; `dropout` acts on f(...).
@@ -41,10 +41,10 @@ class _Layer(nn.Module):
 
 
 class EncoderLayer(_Layer):
-    """Self-attention, then feed-forward, each with a residual path and a layer norm.
+    r"""Self-attention, then feed-forward, each with a residual path and a layer norm.
 
-    post-norm (the paper, BST):   x <- LN(x + attention(x));   x <- LN(x + FFN(x))
-    pre-norm (GPT-2, SASRec):     x <- x + attention(LN(x));   x <- x + FFN(LN(x))
+    $$x \leftarrow \mathrm{LN}(x + f(x)) \ \text{(post-norm: the paper, BST)}, \qquad
+       x \leftarrow x + f(\mathrm{LN}(x)) \ \text{(pre-norm: GPT-2, SASRec)}$$
 
     x (B, T, dim) -> (B, T, dim); `mask` as in `MultiHeadAttention`; `return_weights=True` gives (x, A) with
     A (B, H, T, T). `heads`, `d_k`, `d_v`, `rotary`, `near` go to the attention, which is handed `place` (B, T) for
@@ -93,12 +93,15 @@ class EncoderLayer(_Layer):
 
 
 class DecoderLayer(_Layer):
-    """Self-attention, cross attention to the encoder's memory, then feed-forward; joined as in `EncoderLayer`.
+    r"""Self-attention, cross attention to the encoder's memory, then feed-forward; joined as in `EncoderLayer`.
+
+    $$x \leftarrow \mathrm{LN}(x + \mathrm{attention}(x)), \qquad
+       x \leftarrow \mathrm{LN}(x + \mathrm{attention}(x, m)), \qquad x \leftarrow \mathrm{LN}(x + \mathrm{FFN}(x))$$
 
     In the cross attention the decoder asks and the encoder answers: Q comes from x, K and V from the memory.
     x (B, Tq, dim), memory (B, Tk, dim) -> (B, Tq, dim): the length of x. `mask` (for x at x, usually causal) and
     `memory_mask` (for x at the memory) as in `MultiHeadAttention`. `return_weights=True` gives
-    (x, (A_self (B, H, Tq, Tq), A_cross (B, H, Tq, Tk))).
+    (x, (A_self (B, H, Tq, Tq), A_cross (B, H, Tq, Tk))). `hidden`, `activation`, `norm` as in `EncoderLayer`.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
     """
 
@@ -147,7 +150,7 @@ class DecoderLayer(_Layer):
 
 
 class TransformerEncoder(nn.Module):
-    """`layers` encoder layers in a row: x (B, T, dim) -> (B, T, dim).
+    r"""`layers` encoder layers in a row, $x \leftarrow \mathrm{layer}_k(x)$: x (B, T, dim) -> (B, T, dim).
 
     x holds embeddings and positions already. `mask` as in `MultiHeadAttention`: `mask[:, None]` for padding,
     `causal_mask(T)` for an encoder that does not look ahead. With norm="pre" a last layer norm follows, since there
@@ -183,7 +186,9 @@ class TransformerEncoder(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
-    """`layers` decoder layers in a row: x (B, Tq, dim), memory (B, Tk, dim) -> (B, Tq, dim).
+    r"""`layers` decoder layers in a row, $x \leftarrow \mathrm{layer}_k(x, m)$: x (B, Tq, dim), m (B, Tk, dim).
+
+    -> (B, Tq, dim); m is the memory.
 
     It never looks ahead: position t sees x_1 ... x_t whatever `mask` says (None, or True where it may look). So the
     input must be what is known *before* t: a start token first, then the sequence shifted by one. `memory_mask`

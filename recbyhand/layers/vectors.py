@@ -11,10 +11,10 @@ from recbyhand.layers.embedding import FeatureEmbedding, id_embedding
 
 
 class ItemVectors(nn.Module):
-    """ids (...) -> (..., width): the vector of the id; with `features`, joined by one vector per item field.
+    r"""The vector of an item's id; with `features`, joined by one vector per item field, $[v_i, v_{f_1}, \ldots]$.
 
-    width = d, or d (1 + number of item fields). The features are looked up in the schema, so that the
-    items of a history have them too.
+    ids (...) -> (..., width), width = d, or d (1 + number of item fields). The features are looked up in the schema,
+    so that the items of a history have them too.
     """
 
     def __init__(self, schema: Schema, dim: int, *, features: bool = False):
@@ -35,7 +35,10 @@ class ItemVectors(nn.Module):
 
 
 class UserVectors(nn.Module):
-    """batch -> (B, width): a vector per user id (`ids`), one per user field (`features`), or neither."""
+    r"""A vector per user id (`ids`), one per user field (`features`), $[v_u, v_{f_1}, \ldots]$, or neither.
+
+    batch -> (B, width).
+    """
 
     def __init__(self, schema: Schema, dim: int, *, ids: bool = False, features: bool = False):
         super().__init__()

@@ -38,4 +38,4 @@ class ConcatMLP(Recommender):
 
     def forward(self, batch: Batch) -> Tensor:
         x = torch.cat([self.user(batch.user), self.item(batch.item)], dim=-1)  # (B, 2d)
-        return self.mlp(x)[:, 0]  # (B,)
+        return self.mlp(x).squeeze(-1)  # (B,)

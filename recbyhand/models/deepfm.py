@@ -54,5 +54,5 @@ class DeepFM(Recommender):
         linear = self.bias + self.linear(ids).sum((1, 2))  # (B,)
         f, deep = self.interaction(v), self.mlp(v.flatten(1))  # (B, d), (B, 1) or (B, d)
         if self.merge is None:
-            return linear + f.sum(1) + deep[:, 0]  # (B,)
-        return linear + self.merge(torch.cat([f.to(deep.dtype), deep], dim=1))[:, 0]  # (B,)
+            return linear + f.sum(1) + deep.squeeze(-1)  # (B,)
+        return linear + self.merge(torch.cat([f.to(deep.dtype), deep], dim=1)).squeeze(-1)  # (B,)

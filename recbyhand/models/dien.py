@@ -33,6 +33,7 @@ class DIEN(Recommender):
     def __init__(
         self, schema: Schema, *, dim: int = 16, users: bool = False, features: bool = False,
         evolution: str = "augru", alpha: float = 1.0, hidden: tuple[int, ...] = (32,), activation: str = "dice",
+        dropout: float = 0.0,
     ):
         # fmt: on
         super().__init__()
@@ -45,7 +46,8 @@ class DIEN(Recommender):
         self.extract = nn.GRU(width, width, batch_first=True)
         self.attend = BilinearAttention(width)
         self.evolve = AUGRU(width, width, replace=evolution == "agru")
-        self.mlp = MLP([3 * width + self.user.width, *sizes("hidden", hidden), 1], activation=activation)
+        widths = [3 * width + self.user.width, *sizes("hidden", hidden), 1]
+        self.mlp = MLP(widths, activation=activation, dropout=dropout)
 
     def interests(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         tokens, mask = events_first(batch.history, batch.history_mask)  # (B, L)

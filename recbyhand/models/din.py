@@ -38,6 +38,7 @@ class DIN(Recommender):
         unit: int = 36,
         hidden: tuple[int, ...] = (32,),
         activation: str = "dice",
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.item = ItemVectors(schema, dim, features=features)
@@ -45,9 +46,8 @@ class DIN(Recommender):
         self.unit = LocalActivationUnit(
             self.item.width, size("unit", unit), normalise=flag("normalise", normalise)
         )
-        self.mlp = MLP(
-            [3 * self.item.width + self.user.width, *sizes("hidden", hidden), 1], activation=activation
-        )
+        widths = [3 * self.item.width + self.user.width, *sizes("hidden", hidden), 1]
+        self.mlp = MLP(widths, activation=activation, dropout=dropout)
 
     def attention(self, batch: Batch) -> Tensor:
         """(B, L): the weight of each event of the history for the batch's target; 0 where padded."""

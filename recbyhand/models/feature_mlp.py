@@ -41,4 +41,4 @@ class FeatureMLP(Recommender):
 
     def forward(self, batch: Batch) -> Tensor:
         v = self.embedding(batch.ids()[:, self.first :])  # (B, F, d)
-        return self.mlp(v.flatten(1))[:, 0]  # (B,)
+        return self.mlp(v.flatten(1)).squeeze(-1)  # (B,)

@@ -50,7 +50,7 @@ class FNN(Recommender):
         w, v = self.linear(ids), self.embedding(ids)  # (B, F, 1), (B, F, d)
         z = torch.cat([w, v], dim=-1).flatten(1)  # (B, F(1+d))
         z = torch.cat([self.bias.expand(len(z), 1), z], dim=1)  # (B, 1+F(1+d))
-        return self.mlp(z)[:, 0]  # (B,)
+        return self.mlp(z).squeeze(-1)  # (B,)
 
     @classmethod
     def from_fm(cls, fm: FM, **settings) -> FNN:

@@ -47,4 +47,4 @@ class NFM(Recommender):
         w = self.linear(ids)  # (B, F, 1)
         f = self.interaction(self.embedding(ids))  # (B, d)
         f = self.dropout(self.norm(f)).to(w.dtype)  # (B, d) the pair sum is float32 at least
-        return self.bias + w.sum((1, 2)) + self.mlp(f)[:, 0]  # (B,)
+        return self.bias + w.sum((1, 2)) + self.mlp(f).squeeze(-1)  # (B,)

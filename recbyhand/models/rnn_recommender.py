@@ -26,23 +26,23 @@ class RNNRecommender(Recommender):
       \mathrm{logit} = \mathrm{MLP}(h_{n+1})$$
 
     The target is the last token: the state that has read it must already hold the verdict. `cell` is "rnn", "lstm" or
-    "gru"; `hidden` is the width of the state, and of the network on it.
+    "gru"; `hidden_size` is the width of the state, and of the network on it.
 
     Source: Elman 1990, doi:10.1207/s15516709cog1402_1, for the cell; see `layers.RNNCell`.
     """
 
-    def __init__(self, schema: Schema, *, dim: int = 16, hidden: int = 32, cell: str = "gru"):
+    def __init__(self, schema: Schema, *, dim: int = 16, hidden_size: int = 32, cell: str = "gru"):
         super().__init__()
         self.item = id_embedding(schema.n_items, dim)
-        hidden = size("hidden", hidden)
-        self.rnn = recurrent(cell, dim, hidden)
-        self.head = MLP([hidden, hidden, 1])
+        hidden_size = size("hidden_size", hidden_size)
+        self.rnn = recurrent(cell, dim, hidden_size)
+        self.head = MLP([hidden_size, hidden_size, 1])
 
     def forward(self, batch: Batch) -> Tensor:
         tokens = torch.cat([batch.history, batch.item[:, None]], dim=1)  # (B, L+1)
         mask = torch.cat([batch.history_mask, torch.ones_like(batch.item, dtype=torch.bool)[:, None]], dim=1)
         tokens, mask = events_first(tokens, mask)  # (B, L+1) the target now follows the newest event
-        states, _ = self.rnn(self.item(tokens))  # (B, L+1, hidden)
+        states, _ = self.rnn(self.item(tokens))  # (B, L+1, hidden_size)
         return self.head(last_state(states, mask)).squeeze(-1)  # (B,)
 
     def score_items(self, batch: Batch, items: Tensor) -> Tensor:

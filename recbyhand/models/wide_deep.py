@@ -46,5 +46,5 @@ class WideDeep(Recommender):
     def forward(self, batch: Batch) -> Tensor:
         ids = batch.ids()  # (B, C) columns of ids of F fields
         wide = self.linear(ids).sum((1, 2)) + self.crosses(ids).sum(1)  # (B,)
-        deep = self.mlp(self.embedding(ids).flatten(1))[:, 0]  # (B,)
+        deep = self.mlp(self.embedding(ids).flatten(1)).squeeze(-1)  # (B,)
         return wide + deep + self.bias  # (B,)

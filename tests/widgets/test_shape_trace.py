@@ -141,7 +141,7 @@ def texts(widget) -> dict:
 
 
 def test_formulas_are_those_of_the_book():
-    assert texts(ShapeTrace("RNNRecommender"))["states"] == "(B, L + 1, hidden)"
+    assert texts(ShapeTrace("RNNRecommender"))["states"] == "(B, L + 1, hidden_size)"
     assert texts(ShapeTrace("AFM"))["e"] == "(B, P, d)"
     assert texts(ShapeTrace("Poly2"))["w_pair"] == "(B, P)"
     assert texts(ShapeTrace("FeatureCNN"))["y"] == "(B, channels, F − kernel + 1)"

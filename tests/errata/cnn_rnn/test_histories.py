@@ -51,7 +51,7 @@ def copied(vectors: torch.Tensor) -> int:
 def test_c17_the_last_state_is_no_concatenation():
     schema = make_schema(history=L)
     model, batch = (
-        RNNRecommender(schema, dim=4, hidden=H, cell="rnn"),
+        RNNRecommender(schema, dim=4, hidden_size=H, cell="rnn"),
         make_batch(schema, B=30, lengths=[L] * 30),
     )
     with torch.no_grad():

@@ -29,7 +29,7 @@ def auc(model, batch) -> float:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_plain_cell_reads_the_order(task, seed):
-    rnn = trained(task, RNNRecommender, seed, cell="rnn", hidden=16)
+    rnn = trained(task, RNNRecommender, seed, cell="rnn", hidden_size=16)
     batch = task.test[:]
     read = auc(rnn, batch)
     assert read > auc(trained(task, PooledSequence, seed), batch) + MARGIN
