@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 EDITIONS = ("", "class", "teacher")
@@ -39,9 +40,7 @@ def edited(text: str, name: str | None = None) -> str:
         if "solution" in tags and name == "teacher":
             cell["metadata"]["tags"] = [tag for tag in tags if not tag.startswith("hide-")]
     if name == "class":
-        notebook["cells"] = [
-            c for c in notebook["cells"] if "solution" not in c["metadata"].get("tags", [])
-        ]
+        notebook["cells"] = [c for c in notebook["cells"] if "solution" not in c["metadata"].get("tags", [])]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -67,6 +66,43 @@ def _seen(app, config) -> None:
     config.house_edition = edition()
 
 
+# Practices in another language: their texts are in TOML files, which Sphinx does not read. ----------------------
+
+
+def template() -> str:
+    """What there is to translate in all practices, as a gettext template."""
+    from io import BytesIO
+
+    from babel.messages.catalog import Catalog
+    from babel.messages.pofile import write_po
+
+    from recbyhand.exercises import practices
+
+    catalog = Catalog(project="recbyhand", charset="utf-8")
+    for words in (practices.HEADS, practices.WORDS, practices.MORE):
+        for text in words.values():
+            catalog.add(text, locations=[("recbyhand/exercises/practices.py", 1)])
+    for path in practices.files():
+        for text in practices.texts(practices.read(path)):
+            catalog.add(text, locations=[(path.relative_to(ROOT).as_posix(), 1)])
+    out = BytesIO()
+    write_po(out, catalog, width=110, omit_header=True)
+    return out.getvalue().decode()
+
+
+def _language(app) -> None:
+    """`practice.mo` in the book's locale directories, as for the pages (`make gettext`, sphinx-intl)."""
+    import gettext
+
+    import lessons
+
+    for folder in app.config.locale_dirs if (app.config.language or "en") != "en" else ():
+        found = gettext.translation(
+            "practice", str(Path(app.confdir) / folder), [app.config.language], fallback=True
+        )
+        lessons.say = found.gettext
+
+
 # Places and addresses, for the guide ----------------------------------------------------------------------------
 
 
@@ -83,8 +119,13 @@ def hub_link(repository: str, hub: str = "https://hub.example.org") -> str:
 
 def setup(app):
     app.add_config_value("house_edition", "", "env")
+    app.connect("builder-inited", _language)
     app.connect("config-inited", _seen, priority=901)
     app.connect("build-finished", _downloads, priority=800)
     app.add_css_file("progress.css")
     app.add_js_file("progress.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(template(), encoding="utf8")

@@ -429,6 +429,7 @@ def _silence(app) -> None:
 def setup(app):
     app.setup_extension("formulas")
     app.setup_extension("editions")
+    app.setup_extension("teaching")
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")

@@ -6,8 +6,8 @@
 What a lesson printed and drew is kept in `_build/lessons/`, under a key made of everything the lesson depends on: its
 own code, its own checks, the widgets and recorded tables that it names, the rest of the package, the pinned
 requirements, Python's version, and which data are present. Any of these changes, and the lesson runs again; a change of
-prose, or of another lesson's hint, is no reason to. Nor is a change of a practice (a cell tagged `practice`): it depends on
-nothing that runs, and is written into the page when the page is made.
+prose, or of another lesson's hint, is no reason to. Nor is a change of a practice (a cell tagged `practice`): it
+depends on nothing that runs, and is written into the page when the page is made.
 Time and peak memory of each run are written to `_build/lessons.csv`.
 """
 
@@ -31,6 +31,7 @@ sys.modules.setdefault("rfc3987_syntax", None)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(os.environ.get("RECBYHAND_KEPT", ROOT / "_build" / "lessons"))
 COST = ("seconds", "cpu_s", "peak_mb")
+say = str  # translates the texts of practices; set by editions.py for a book in another language
 CELL_LIMIT_S = 900  # a cell that takes this long hangs, even on a machine that others use as well
 
 
@@ -120,7 +121,7 @@ def practice_output(source: str) -> list[dict]:
     """What a practice's cell shows in a page."""
     from recbyhand.exercises import practices
 
-    shown = practices.on_a_page(re.search(r"""practice\(["']([\w-]+)["']\)""", source)[1])
+    shown = practices.on_a_page(re.search(r"""practice\(["']([\w-]+)["']\)""", source)[1], say)
     return [{"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}]
 
 

@@ -80,9 +80,9 @@ module, `mlp/features.toml`, shown by `rbh.practice("features")` in a cell tagge
 
 from __future__ import annotations
 
+from .done import check, forget, progress
 from .engine import hint
 from .practices import show_practice as practice
-from .done import check, forget, progress
 from .quizzes import show_quiz as quiz
 
 __all__ = ["check", "forget", "hint", "practice", "progress", "quiz"]

@@ -126,7 +126,7 @@ class Progress:
             raise ValueError(f"no chapter {self.chapter!r}: choose from {', '.join(CHAPTERS)}")
         found: dict[tuple[str, str], dict[str, int]] = {}
         for name, one in exercises.items():
-            *_, chapter, lesson = one.check.__module__.split(".")
+            chapter, lesson = ["", *one.check.__module__.split(".")][-2:]
             if chapter in CHAPTERS and self.chapter in ("", chapter):
                 counts = found.setdefault((chapter, lesson), dict.fromkeys(STATES, 0))
                 counts[self.states.get(name, "open")] += 1
@@ -153,7 +153,9 @@ class Progress:
 
     def _repr_html_(self) -> str:
         heads = "".join(f'<th scope="col" style="text-align:right">{state}</th>' for state in STATES)
-        parts = [f'<table class="rbh-progress"><thead><tr><th scope="col">Exercises</th>{heads}</tr></thead><tbody>']
+        parts = [
+            f'<table class="rbh-progress"><thead><tr><th scope="col">Exercises</th>{heads}</tr></thead><tbody>'
+        ]
         for kind, name, counts in self._lines():
             style = "padding-left:1.5em;font-weight:400" if kind == "lesson" else ""
             cells = "".join(f'<td style="text-align:right">{counts[state] or ""}</td>' for state in STATES)

@@ -28,7 +28,8 @@ One file per lesson, `interest/din.toml` beside the checks of `interest/din.py`,
     see = [["label", 0.5], ["label", 1.0]]       # optional: drawn as bars
     proof = "assert right == ..."    # tests run it with `right`, the first option, and `see`, a dict
 
-Text is plain, with `code` in backticks and *emphasis* between stars. All of it can be translated: see book/_ext/practising.py.
+Text is plain, with `code` in backticks and *emphasis* between stars. All of it can be translated:
+`python book/_ext/editions.py practice.pot` writes what there is to translate.
 """
 
 from __future__ import annotations

@@ -62,10 +62,9 @@ def test_no_line_that_does_not_belong_would_do(path):
         own = [i for i, line in enumerate(given["lines"]) if _made(line) == _made(extra)]
         place = (instead or own)[0]
         lines = [*given["lines"][:place], extra, *given["lines"][place + 1 :]]
-        space = names(given)
+        program = "\n".join([given.get("head", ""), *lines, given["proof"]])
         with pytest.raises((AssertionError, NameError, RuntimeError)):
-            exec("\n".join([given.get("head", ""), *lines]), space)
-            exec(given["proof"], space)
+            exec(program, names(given))
         assert why.strip()
 
 
@@ -100,7 +99,9 @@ def test_predictions_are_computed(path):
 
 @each
 def test_a_practice_belongs_to_a_lesson(path):
-    lesson = [p for p in LESSONS if (p.parent.name.partition("_")[2], p.stem) == (path.parent.name, path.stem)]
+    lesson = [
+        p for p in LESSONS if (p.parent.name.partition("_")[2], p.stem) == (path.parent.name, path.stem)
+    ]
     if lesson:
         shown = [c for c in nbformat.read(lesson[0], as_version=4).cells if lessons.is_practice(c)]
         assert [c.source for c in shown] == [f'rbh.practice("{path.stem}")']
@@ -161,7 +162,9 @@ def test_every_text_can_be_translated(path):
     """What translators are given comes out in the page, and nothing else does but code and numbers."""
     given = GIVEN[path]
     translated = on_a_page(path.stem, say=lambda text: "§")
-    visible = re.sub(r"<(style|script)>.*?</\1>|<code>.*?</code>|<option>.*?</option>", "", translated, flags=re.S)
+    visible = re.sub(
+        r"<(style|script)>.*?</\1>|<code>.*?</code>|<option>.*?</option>", "", translated, flags=re.S
+    )
     visible = re.sub(r'<(?:[^>"]|"[^"]*")*>', " ", visible)
     words = [w for w in re.findall(r"[A-Za-z]{2,}", visible)]
     assert not words, words
