@@ -1,4 +1,6 @@
 # make book        the book, at _build/html/index.html
+# make book EDITION=class     the book without solutions, in _build/class; EDITION=teacher opens them
+# make slides L=04_interest/din         slides of a lesson of the built book, in _build/slides
 # make test        the book, then every test
 # make serve       read it at http://127.0.0.1:8000
 # make lab         work through it in JupyterLab
@@ -16,10 +18,13 @@ PY := $(BIN)/python
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
+.PHONY: slides book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
 
 book: .venv/ready
-	@$(PY) book/build.py
+	@RECBYHAND_EDITION=$(EDITION) $(PY) book/build.py $(if $(EDITION),--out _build/$(EDITION))
+
+slides: .venv/ready
+	@$(PY) book/_ext/slides.py $(L)
 
 test: book
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ _HOME = {
     "check": "exercises",
     "hint": "exercises",
     "quiz": "exercises",
+    "practice": "exercises",
+    "progress": "exercises",
 }
 _MODULES = (
     "data",

@@ -6,7 +6,8 @@
 What a lesson printed and drew is kept in `_build/lessons/`, under a key made of everything the lesson depends on: its
 own code, its own checks, the widgets and recorded tables that it names, the rest of the package, the pinned
 requirements, Python's version, and which data are present. Any of these changes, and the lesson runs again; a change of
-prose, or of another lesson's hint, is no reason to.
+prose, or of another lesson's hint, is no reason to. Nor is a change of a practice (a cell tagged `practice`): it
+depends on nothing that runs, and is written into the page when the page is made.
 Time and peak memory of each run are written to `_build/lessons.csv`.
 """
 
@@ -30,6 +31,7 @@ sys.modules.setdefault("rfc3987_syntax", None)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(os.environ.get("RECBYHAND_KEPT", ROOT / "_build" / "lessons"))
 COST = ("seconds", "cpu_s", "peak_mb")
+say = str  # translates the texts of practices; set by editions.py for a book in another language
 CELL_LIMIT_S = 900  # a cell that takes this long hangs, even on a machine that others use as well
 
 
@@ -52,6 +54,7 @@ def set_environment() -> None:
         os.environ["RECBYHAND_DATA"] = folder
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.setdefault("RECBYHAND_PROGRESS", "off")  # building the book is not learning
     # Two threads that wait for each other on busy cores cost ten times what they save at these sizes.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -105,11 +108,26 @@ def read(path: Path):
     return nbformat.read(path, as_version=4)
 
 
+def kept_cells(cells: list) -> list:
+    """The code cells whose outputs are kept: all but practices."""
+    return [c for c in cells if c["cell_type"] == "code" and not is_practice(c)]
+
+
+def is_practice(cell) -> bool:
+    return "practice" in cell["metadata"].get("tags", ())
+
+
+def practice_output(source: str) -> list[dict]:
+    """What a practice's cell shows in a page."""
+    from recbyhand.exercises import practices
+
+    shown = practices.on_a_page(re.search(r"""practice\(["']([\w-]+)["']\)""", source)[1], say)
+    return [{"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}]
+
+
 def key(path: Path) -> str:
     """The hash under which a lesson's outputs are kept."""
-    cells = [
-        (c.source, sorted(c.metadata.get("tags", []))) for c in read(path).cells if c.cell_type == "code"
-    ]
+    cells = [(c.source, sorted(c.metadata.get("tags", []))) for c in kept_cells(read(path).cells)]
     digest = hashlib.sha256(_library().encode() + json.dumps(cells).encode())
     for file in sorted(_own_files(path, "\n".join(source for source, _ in cells))):
         digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
@@ -224,7 +242,7 @@ def _run(path: Path) -> dict:
         seconds = time.perf_counter() - begun
         busy, peak = _cost(client.km.provisioner.process.pid)
     given = json.loads(nbformat.writes(notebook))["cells"]
-    cells = [cell.get("outputs", []) for cell in given if cell["cell_type"] == "code"]
+    cells = [cell.get("outputs", []) for cell in kept_cells(given)]
     return {"outputs": cells, "seconds": round(seconds, 1), "cpu_s": round(busy, 1), "peak_mb": round(peak)}
 
 
@@ -232,10 +250,13 @@ def with_outputs(path: Path, text: str, record: dict | None) -> str:
     """The source text of the notebook with the kept outputs put in; with None, as it is."""
     notebook = json.loads(text)
     notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = kept_cells(notebook["cells"])
     kept = record["outputs"] if record else [[]] * len(code)
     for number, (cell, given) in enumerate(zip(code, kept, strict=True), start=1):
         cell["outputs"], cell["execution_count"] = given, number
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and is_practice(cell):
+            cell["outputs"], cell["execution_count"] = practice_output("".join(cell["source"])), None
     return json.dumps(notebook)
 
 

@@ -72,12 +72,17 @@ The solution overwrites the stub's names: let later cells depend on neither. **A
 Text is plain: `code` in backticks, mathematics in Unicode; everything is escaped. In the notebook:
 `rbh.quiz("mf")` on the last line of a cell.
 
+**A practice** that needs no kernel (order the lines, fill the shapes, predict and see) is one small file beside the
+module, `mlp/features.toml`, shown by `rbh.practice("features")` in a cell tagged `practice`: see `practices.py`.
+
 `pytest tests/exercises` runs all planted answers and compares the notebooks with the registry.
 """
 
 from __future__ import annotations
 
-from .engine import check, hint
+from .done import check, forget, progress
+from .engine import hint
+from .practices import show_practice as practice
 from .quizzes import show_quiz as quiz
 
-__all__ = ["check", "hint", "quiz"]
+__all__ = ["check", "forget", "hint", "practice", "progress", "quiz"]

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 _HERE = Path(__file__).parent
-_MACHINERY = {"engine", "quizzes", "classroom"}
+_MACHINERY = {"engine", "quizzes", "classroom", "practices", "done"}
 
 
 # What the reader calls ---------------------------------------------------------------------------------
