@@ -18,6 +18,7 @@ import subprocess
 from html import escape
 from pathlib import Path
 
+import lesson_page
 import lessons
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -127,7 +128,7 @@ def _read(app, docname: str, source: list[str]) -> None:
     if path := _lesson(app, docname):
         try:
             record = lessons.outputs(path) if _chosen(docname) else None
-            source[0] = lessons.with_outputs(path, source[0], record)
+            source[0] = lesson_page.without_installer(lessons.with_outputs(path, source[0], record))
         except lessons.LessonFailed as error:
             LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
 
@@ -273,9 +274,11 @@ class Living(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         import recbyhand as rbh
 
-        for path in (lessons.ROOT / "recbyhand" / "widgets").iterdir():
+        for path in [*(lessons.ROOT / "recbyhand" / "widgets").iterdir(), BOOK / "cover.npz"]:
             self.env.note_dependency(str(path))
-        widget = eval("\n".join(self.content), {"rbh": rbh})
+        import cover
+
+        widget = eval("\n".join(self.content), {"rbh": rbh, "cover": cover})
         return [nodes.raw("", widget.html(), format="html")]
 
 
@@ -426,6 +429,7 @@ def _silence(app) -> None:
 
 def setup(app):
     app.setup_extension("formulas")
+    app.setup_extension("lesson_page")
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")

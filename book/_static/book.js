@@ -23,3 +23,18 @@ addEventListener("beforeprint", () => {
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => folded.forEach((one) => (one.open = false)));
+
+// Previous and next page by the arrow keys, where nothing else has a use for them.
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key], at = document.activeElement;
+  if (!rel || document.querySelector("dialog[open]")) return;
+  if (at?.matches("input, textarea, select, button, [contenteditable], [role], .goes-on, .came-from, .rbh-widget *")) return;
+  const to = document.querySelector(`link[rel="${rel}"]`);
+  if (to) location.href = to.href;
+});
+
+// The drawer of contents closes when a link in it is followed, on this page or to another.
+addEventListener("click", (event) => {
+  if (event.target.closest?.("dialog[open] a[href]")) event.target.closest("dialog").close();
+});
