@@ -2,10 +2,10 @@
 
 PYTHONPATH=. python book/_ext/cover.py
 
-A two-tower model and DIN learn the planted world *interests* (no data of anybody's), as in *Searching*. The numbers of one
-user and of 200 films are kept in half precision; what the page computes from them is what `FunnelView` computes. Behind each
-title stands the film's hidden series, which no model was told; the history begins with two films of each of the four
-series that have most films here.
+A two-tower model and DIN learn the planted world *interests* (no data of anybody's), as in *Searching*. The numbers of
+one user and of 200 films are kept in half precision; what the page computes from them is what `FunnelView` computes.
+Behind each title stands the film's hidden series, which no model was told; the history begins with two films of each of
+the four series that have most films here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What stands around a lesson's text: its number, the line under its title, places to link to, and the cover's cards.
 
-All of it is made from the notebooks, `_toc.yml` and the kept outputs as the pages are written; a lesson says nothing twice.
+All of it is made from the notebooks, `_toc.yml` and the kept outputs as the pages are written; a lesson says nothing
+twice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 import lessons
+import symbols
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx import addnodes
@@ -58,6 +60,11 @@ def code(path: Path) -> str:
     return "\n".join(c.source for c in lessons.read(path).cells[2:] if c.cell_type == "code")
 
 
+def prose(path: Path) -> str:
+    """A lesson's text."""
+    return "\n".join(c.source for c in lessons.read(path).cells if c.cell_type == "markdown")
+
+
 def needs(path: Path) -> str:
     """Which data a lesson reads, in words."""
     words = code(path)
@@ -78,9 +85,9 @@ def seconds(path: Path) -> int | None:
 
 
 def title_of(name: str) -> str:
-    """The title of a chapter's page."""
+    """The title of a chapter's page, up to its colon."""
     text = (lessons.ROOT / f"{name}.md").read_text(encoding="utf8")
-    return re.search(r"^# (.+)$", text, flags=re.M)[1].strip()
+    return re.search(r"^# (.+)$", text, flags=re.M)[1].split(":")[0].strip()
 
 
 def asks(name: str) -> str:
@@ -134,14 +141,11 @@ def above_title(name: str, to_chapter: str) -> str:
     """Chapter and number, above a lesson's title."""
     number = numbers()[name]
     chapter = next(page for page in numbers() if numbers()[page] == number.split(".")[0])
-    text = f"{number.split('.')[0]} · {front(chapter, 'short') or title_of(chapter)}"
+    text = f"{number.split('.')[0]} · {title_of(chapter)}"
     return f'<p class="lesson-number"><a href="{escape(to_chapter)}">{escape(text)}</a> · lesson {number}</p>'
 
 
 FIGURE = re.compile(r'<figure class="rbh-figure"')
-EXERCISE = re.compile(
-    r'(<div class="cell tag_exercise[^"]*")(>)((?:(?!<div class="cell[ "]).)*?&quot;|.*?)', re.S
-)
 
 
 def _anchors(body: str) -> str:
@@ -188,14 +192,16 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         line, above = under_title(path, download, launch), above_title(pagename, up)
         question = r"(<h1>.*?</h1>\s*(?:<p><em>.*?</em></p>)?)"
         body = re.sub(question, lambda m: above + m[1] + line, body, count=1, flags=re.S)
-        body = _anchors(body)
+        body = symbols.typeset(_anchors(body), prose(path))
+    elif pagename == "book/gallery":
+        body = gallery(body, context["pathto"])
     elif pagename in numbers():
         above = f'<p class="lesson-number">Chapter {numbers()[pagename]}</p>'
         body = re.sub(r"<h1>", f"{above}<h1>", body, count=1)
     context["body"] = body
 
 
-LINK = re.compile(r'(<a class="(?:current )?reference internal" href="([^"]*)">)')
+LINK = re.compile(r'(<a class="(?:current )?reference internal" href="([^"]*)">)([^<]*)')
 
 
 def numbered(toctree: str, pagename: str) -> str:
@@ -206,9 +212,56 @@ def numbered(toctree: str, pagename: str) -> str:
         joined = posixpath.join(posixpath.dirname(pagename), target.removesuffix(".html"))
         name = posixpath.normpath(joined) if target else pagename
         number = numbers().get(name)
-        return f'{match[1]}<span class="number">{number}</span> ' if number else match[1]
+        if not number:
+            return match[1] + match[3]
+        text = match[3] if "." in number else match[3].split(":")[0]
+        return f'{match[1]}<span class="number">{number}</span><span>{text}</span>'
 
     return LINK.sub(put, toctree)
+
+
+# --- the gallery --------------------------------------------------------------------------------------------------
+
+
+@cache
+def used_in() -> dict[str, list[Path]]:
+    """The lessons that show each widget, by its class's name."""
+    found: dict[str, list[Path]] = {}
+    for _, paths in chapters():
+        for path in paths:
+            for name in dict.fromkeys(re.findall(r"\bwidgets\.([A-Z]\w+)", code(path))):
+                found.setdefault(name, []).append(path)
+    return found
+
+
+def gallery(body: str, pathto) -> str:
+    """The gallery with a picture of each figure at its top, and under each title the lessons that use it."""
+    import house
+
+    first, *pieces = re.split(r'(?=<section id="[\w-]+">\s*(?:<span id="[^"]*"></span>)?<h2>)', body)
+    cards = []
+    for i, piece in enumerate(pieces):
+        title = re.search(r"<h2>(.*?)<a ", piece, re.S)
+        drawing = re.search(r'<div class="rbh-static"[^>]*>(<svg.*?</svg>)</div>', piece, re.S)
+        kind = re.search(r"widgets\.([A-Z]\w+)\(", re.sub(r"<[^>]+>", "", piece))
+        if not (title and drawing and kind):
+            continue
+        target = re.match(r'<section id="([\w-]+)"', piece)[1]
+        picture = re.sub(r"<title>.*?</title>", "", drawing[1], flags=re.S)
+        picture = re.sub(r' (?:role|aria-label)="[^"]*"', "", picture).replace(
+            "<svg", '<svg aria-hidden="true"', 1
+        )
+        cards.append(
+            f'<li><div class="thumb">{picture}</div><a class="card" href="#{target}">{title[1]}</a></li>'
+        )
+        links = []
+        for path in used_in().get(kind[1], ()):
+            page = path.relative_to(lessons.ROOT).with_suffix("").as_posix()
+            name = escape(house.about(path)[0].replace("`", ""))
+            links.append(f'<a class="reference internal" href="{pathto(page)}">{numbers()[page]} {name}</a>')
+        said = f'<p class="used-in">In {", ".join(links)}</p>' if links else ""
+        pieces[i] = re.sub(r"(</h2>)", lambda m, said=said: m[1] + said, piece, count=1)
+    return first + f'<ul class="cards">{"".join(cards)}</ul>' + "".join(pieces)
 
 
 # --- the cover, and the lessons of a chapter ----------------------------------------------------------------------
@@ -233,7 +286,7 @@ class ChapterCards(SphinxDirective):
             href = self.env.app.builder.get_relative_uri(self.env.docname, name)
             items.append(
                 f'<li><span class="count">{numbers()[name]}</span>'
-                f'<a class="card" href="{href}">{escape(front(name, "short") or title_of(name))}</a>'
+                f'<a class="card" href="{href}">{escape(title_of(name))}</a>'
                 f'<p class="asks">{escape(asks(name))}</p><p class="cost">{escape(cost)}</p>'
                 + (f'<p class="cost">Needs {escape(before)}</p>' if before else "")
                 + "</li>"
