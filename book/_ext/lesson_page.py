@@ -252,7 +252,7 @@ def gallery(body: str, pathto) -> str:
             "<svg", '<svg aria-hidden="true"', 1
         )
         cards.append(
-            f'<li><div class="thumb">{picture}</div><a class="card" href="#{target}">{title[1]}</a></li>'
+            f'<li><div class="thumb">{picture}</div><a class="to" href="#{target}">{title[1]}</a></li>'
         )
         links = []
         for path in used_in().get(kind[1], ()):
@@ -286,7 +286,7 @@ class ChapterCards(SphinxDirective):
             href = self.env.app.builder.get_relative_uri(self.env.docname, name)
             items.append(
                 f'<li><span class="count">{numbers()[name]}</span>'
-                f'<a class="card" href="{href}">{escape(title_of(name))}</a>'
+                f'<a class="to" href="{href}">{escape(title_of(name))}</a>'
                 f'<p class="asks">{escape(asks(name))}</p><p class="cost">{escape(cost)}</p>'
                 + (f'<p class="cost">Needs {escape(before)}</p>' if before else "")
                 + "</li>"
@@ -326,7 +326,7 @@ class LessonCards(SphinxDirective):
                 page = path.relative_to(lessons.ROOT).with_suffix("").as_posix()
                 href = self.env.app.builder.get_relative_uri(self.env.docname, page)
                 items.append(
-                    f'<li><span class="count">{numbers()[page]}</span><a class="card" href="{href}">'
+                    f'<li><span class="count">{numbers()[page]}</span><a class="to" href="{href}">'
                     f'{escape(title.replace("`", ""))}</a><p class="asks">{escape(_plain(question))}</p>'
                     f'<p class="cost">{minutes} min · {tasks} exercises · needs {escape(needs(path))}</p></li>'
                 )

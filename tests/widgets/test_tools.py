@@ -79,7 +79,7 @@ def test_picture(open_page, name, tmp_path):
     "hash_", ["#rbh-0-", "#rbh-0-%00", "#rbh-0-eyJ", "#rbh-7-e30", "#heading", "#rbh-0-bnVsbA"]
 )
 def test_an_address_that_tells_nothing_is_no_error(open_page, hash_):
-    visit = open_page(FMExplorer([[1.0, 2.0]], fields=["user"]))
+    visit = open_page(FMExplorer([[1.0, 2.0], [0.5, 1.0]], fields=["user", "film"]))
     visit.tab.evaluate("(hash) => location.hash = hash", hash_)
     visit.settle()
     assert visit.widget().locator(".stage").is_visible()
@@ -87,7 +87,7 @@ def test_an_address_that_tells_nothing_is_no_error(open_page, hash_):
 
 
 def test_a_link_sets_no_trait_that_is_not_there(open_page):
-    visit = open_page(FMExplorer([[1.0, 2.0]], fields=["user"]))
+    visit = open_page(FMExplorer([[1.0, 2.0], [0.5, 1.0]], fields=["user", "film"]))
     told = {"title": "from the link", "constructor": 1, "unheard": 2}
     text = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
     visit.tab.evaluate("(text) => location.hash = '#rbh-0-' + text", text)
