@@ -174,6 +174,17 @@ def _anchors(body: str) -> str:
     return "".join(pieces)
 
 
+HEADS = re.compile(
+    r"<thead>\s*<tr[^>]*>\s*<t[dh]></t[dh]>((?:\s*<th[^>]*>[^<]*</th>)+)\s*</tr>"
+    r"\s*<tr>\s*<th>([^<]+)</th>(?:\s*<t[dh]></t[dh]>)+\s*</tr>\s*</thead>"
+)
+
+
+def one_head(body: str) -> str:
+    """pandas gives the name of the index a row of its own, empty but for that name: one row holds both."""
+    return HEADS.sub(r"<thead><tr><th>\2</th>\1</tr></thead>", body)
+
+
 def _page(app, pagename, templatename, context, doctree) -> None:
     if "metatags" in context:  # the theme says it once more
         context["metatags"] = re.sub(r'<meta name="viewport"[^>]*>\s*', "", context["metatags"])
@@ -192,7 +203,7 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         line, above = under_title(path, download, launch), above_title(pagename, up)
         question = r"(<h1>.*?</h1>\s*(?:<p><em>.*?</em></p>)?)"
         body = re.sub(question, lambda m: above + m[1] + line, body, count=1, flags=re.S)
-        body = symbols.typeset(_anchors(body), prose(path))
+        body = symbols.typeset(_anchors(one_head(body)), prose(path))
     elif pagename == "book/gallery":
         body = gallery(body, context["pathto"])
     elif pagename in numbers():

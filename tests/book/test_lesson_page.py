@@ -84,6 +84,17 @@ def test_figures_and_exercises_can_be_pointed_at():
     assert 'href="#exercise-din-1"' in shown
 
 
+def test_a_table_has_one_head():
+    import pandas as pd
+
+    frame = pd.DataFrame({"AUC": [0.7, 0.8]}, index=pd.Index(["DIN", "BST"], name="model"))
+    shown = lesson_page.one_head(frame.to_html())
+    assert shown.count("<tr") == 3
+    assert re.search(r"<thead><tr><th>model</th>\s*<th>AUC</th></tr></thead>", shown)
+    plain = frame.rename_axis(None).to_html()
+    assert lesson_page.one_head(plain) == plain
+
+
 @pytest.mark.parametrize(
     ("symbol", "wanted"),
     [
