@@ -1,9 +1,9 @@
-"""What axe-core finds wrong with the pages: `python -m benchmarks.axe [SITE] [--pages PART]`.
+"""What axe-core finds wrong with the pages: `python -m benchmarks.axe [SITE] [--pages PARTS ...]`.
 
 Every page of the built book (`_build/html`, or the folder given), light and dark, 1280 and 390 px wide, in Chromium,
 with every folded cell opened and every figure alive. Writes `benchmarks/results/axe.csv`: a row for each page, theme
-and width with the number of violations and their rules; fails if there is one. `--pages` looks at those whose name
-holds PART and writes nothing. Some two seconds for each of them on a quiet core.
+and width with the number of violations and their rules; fails if there is one. `--pages` looks only at pages whose
+name holds one of the PARTS; the rows of the others stay as they are. Some two seconds for each of them on a quiet core.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("site", nargs="?", type=Path, default=ROOT / "_build" / "html")
-    parser.add_argument("--pages", default="", help="only pages whose name contains this; nothing is written")
+    parser.add_argument(
+        "--pages", nargs="+", default=[""], help="only pages whose name contains one of these"
+    )
     given = parser.parse_args()
     made = sorted(p.relative_to(given.site).as_posix() for p in given.site.rglob("*.html"))
-    pages = [page for page in made if "_static" not in page and page != "index.html" and given.pages in page]
+    own = [page for page in made if "_static" not in page and page != "index.html"]
+    pages = [page for page in own if any(part in page for part in given.pages)]
     commit, rows = measured_commit(), []
     with serving(given.site) as base, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=find_chromium(), args=FLAGS)
@@ -58,11 +61,16 @@ def main() -> int:
                 context.close()
         browser.close()
     print(f"{len(pages)} pages, {sum(row[3] for row in rows)} violations")
-    if not given.pages:
-        with RESULTS.open("w", newline="", encoding="utf8") as file:
-            csv.writer(file, lineterminator="\n").writerows(
-                [["page", "theme", "width", "violations", "rules", "commit"], *rows]
-            )
+    kept = []
+    if RESULTS.is_file():
+        with RESULTS.open(newline="", encoding="utf8") as file:
+            kept = [row for row in list(csv.reader(file))[1:] if row[0] in own and row[0] not in pages]
+    with RESULTS.open("w", newline="", encoding="utf8") as file:
+        head = ["page", "theme", "width", "violations", "rules", "commit"]
+        whole = sorted(
+            [*kept, *([str(value) for value in row] for row in rows)], key=lambda row: own.index(row[0])
+        )
+        csv.writer(file, lineterminator="\n").writerows([head, *whole])
     return int(any(row[3] for row in rows))
 
 
