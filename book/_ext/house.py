@@ -19,6 +19,7 @@ from html import escape
 from pathlib import Path
 
 import editions
+import lesson_page
 import lessons
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -129,7 +130,8 @@ def _read(app, docname: str, source: list[str]) -> None:
     if path := _lesson(app, docname):
         try:
             record = lessons.outputs(path) if _chosen(docname) else None
-            source[0] = editions.edited(lessons.with_outputs(path, source[0], record))
+            whole = lessons.with_outputs(path, source[0], record)
+            source[0] = lesson_page.without_installer(editions.edited(whole))
         except lessons.LessonFailed as error:
             LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
 
@@ -205,6 +207,12 @@ class SourceMap(Made):
         return lines
 
 
+def _home(row: dict[str, str]) -> str:
+    """The chapter's folder of a row; empty outside the chapters."""
+    parts = row["lesson"].split("/")
+    return parts[1] if parts[0] == "chapters" else ""
+
+
 class Errata(Made):
     """Every fault of the sources that the book teaches, and the test that guards against it."""
 
@@ -215,11 +223,19 @@ class Errata(Made):
         if not taught:
             return ["None is taught yet."]
         faults = {row["id"]: row["fault"] for row in rows("faults.csv")}
-        lines = ["| Id | The text says or does | Taught in, guarded by |", "|---|---|---|"]
-        for row in taught:
-            parts = _cell(faults.get(row["id"], "")).split("`")  # inside `code` a backslash would be seen
-            parts[::2] = [re.sub(r"([*_\[\]<$])", r"\\\1", part) for part in parts[::2]]
-            lines.append(f"| {row['id']} | {'`'.join(parts)} | {_link(row)}, `{_cell(row['test'])}` |")
+        lines = []
+        for chapter in dict.fromkeys(_home(row) for row in taught):
+            title = lesson_page.title_of(f"chapters/{chapter}/index") if chapter else "Your own data"
+            number = lesson_page.numbers().get(f"chapters/{chapter}/index")
+            lines += [f"**{f'{number} · ' if number else ''}{title}**", ""]
+            lines += ["| Id | The text says or does | Seen to fail, and mended, in |", "|---|---|---|"]
+            for row in (row for row in taught if _home(row) == chapter):
+                parts = _cell(faults.get(row["id"], "")).split("`")  # inside `code` a backslash would be seen
+                parts[::2] = [re.sub(r"([*_\[\]<$])", r"\\\1", part) for part in parts[::2]]
+                guard = row["test"].split("::")[-1].partition("[")[0]
+                words = re.sub(r"^(test_)?([a-z]\d\d[a-z]?_)?", "", guard).replace("_", " ")
+                lines.append(f"| {row['id']} | {'`'.join(parts)} | {_link(row)} (guard: {words}) |")
+            lines.append("")
         return lines
 
 
@@ -275,9 +291,11 @@ class Living(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         import recbyhand as rbh
 
-        for path in (lessons.ROOT / "recbyhand" / "widgets").iterdir():
+        for path in [*(lessons.ROOT / "recbyhand" / "widgets").iterdir(), BOOK / "cover.npz"]:
             self.env.note_dependency(str(path))
-        widget = eval("\n".join(self.content), {"rbh": rbh})
+        import cover
+
+        widget = eval("\n".join(self.content), {"rbh": rbh, "cover": cover})
         return [nodes.raw("", widget.html(), format="html")]
 
 
@@ -378,7 +396,8 @@ def _fill_downloads(app, out: Path) -> None:
 
 def _own_code() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*")):
+    scripts = (lessons.ROOT / "recbyhand" / "widgets").glob("*.js")
+    for path in sorted([*Path(__file__).parent.rglob("*"), *scripts]):
         if path.suffix in {".py", ".js"}:
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -429,6 +448,7 @@ def _silence(app) -> None:
 def setup(app):
     app.setup_extension("formulas")
     app.setup_extension("editions")
+    app.setup_extension("lesson_page")
     app.setup_extension("teaching")
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")

@@ -148,7 +148,7 @@ def _own_files(path: Path, code: str) -> set[Path]:
     widgets: set[Path] = set()
     if "widgets" in words:  # the shared modules, and every widget whose class is named
         folder = ROOT / "recbyhand" / "widgets"
-        of = {p: p.stem.replace("_", "") for p in folder.iterdir() if p.suffix in {".py", ".js"}}
+        of = {p: p.stem.replace("_", "") for p in folder.glob("*.py")}  # scripts: see widget_sources.py
         alone = {stem for stem in of.values() if list(of.values()).count(stem) == 1}
         widgets = {p for p, stem in of.items() if stem in words | alone and stem != "init"}
     return {p for p in beside | named | checks | widgets if p.is_file()}

@@ -23,3 +23,35 @@ addEventListener("beforeprint", () => {
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => folded.forEach((one) => (one.open = false)));
+
+// Previous and next page by the arrow keys, where nothing else has a use for them.
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key], at = document.activeElement;
+  if (!rel || document.querySelector("dialog[open]")) return;
+  if (at?.matches("input, textarea, select, button, [contenteditable], [role], .goes-on, .came-from, .rbh-widget *")) return;
+  const to = document.querySelector(`link[rel="${rel}"]`);
+  if (to) location.href = to.href;
+});
+
+// The drawer of contents closes when a link in it is followed, on this page or to another.
+addEventListener("click", (event) => {
+  if (event.target.closest?.("dialog[open] a[href]")) event.target.closest("dialog").close();
+});
+
+// A long page of tables gets a field that leaves only the rows with the words typed.
+const rows = [...document.querySelectorAll(".made tbody tr")];
+if (rows.length > 40) {
+  const field = Object.assign(document.createElement("input"), { type: "search", className: "filter", placeholder: "Filter these rows" });
+  field.setAttribute("aria-label", "Filter these rows");
+  document.querySelector(".made").prepend(field);
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+    for (const table of document.querySelectorAll(".made table")) {
+      const part = table.closest(".pst-scrollable-table-container") ?? table;
+      part.hidden = !table.querySelector("tbody tr:not([hidden])");
+      if (part.previousElementSibling?.matches("p")) part.previousElementSibling.hidden = part.hidden;
+    }
+  });
+}

@@ -81,6 +81,8 @@ class Result:
 
     def _repr_html_(self) -> str:
         mark, word, colour = ("✓", "correct", "#0a8f6a") if self.passed else ("✗", "not yet", "#d0602a")
+        if self.kind == "stub":  # nothing was tried, so nothing is wrong
+            mark, word, colour = "○", "your turn", "#8a929b"
         head = f'<strong><span aria-hidden="true">{mark}</span> {html.escape(self.name)}: {word}.</strong> '
         return _box(head + prose(self.message + self._more()), colour)
 

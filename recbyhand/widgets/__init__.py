@@ -16,6 +16,8 @@ How to add a widget
    draw it calls `ui.message(text)`. Controls write traits, so state reaches Python. Text from data goes in
    by `text:` or `textContent`, colours come from `var(--c1)` ..., what a pointer can do a key can do, and
    `ui.say(text)` tells a screen reader what changed.
+   Below every figure stand *Reset*, *Link to this* and *Save picture* (`tools.js`): write traits through `change`, and
+   all three work.
 3. Add the name to `_HOME` below and a case to `tests/widgets/cases/`: every widget then goes through the
    tests that all share (no other host, markup in titles, axe, 390 px, light and dark, several on a page,
    degenerate data). Its own `tests/widgets/test_my_widget.py` moves each control and compares a value on

@@ -115,11 +115,12 @@ export default widget("Activation curves", (ui, model) => {
 
   let scale = null, held = null, curveTable = null, batchTable = null;
   drag(ui, f, ({ x }) => scale && change(ui, { s: clamp(Math.round(scale.unX(x) * 20) / 20, LOW, HIGH) }));
-  drag(ui, grabbed, ({ x }, phase) => {
+  drag(ui, grabbed, ({ x, y }, phase) => {
     if (!scale) return;
     const at = scale.unX(x), mean = get("mean"), spread = get("spread");
     if (phase === "start") {
-      const side = [1, -1].find((sign) => spread > 0.2 && Math.abs(at - mean - sign * spread) < 0.35);
+      // Its handles stand at the foot; whoever takes it higher up moves it.
+      const side = y > 122 && [1, -1].find((sign) => spread > 0.2 && Math.abs(at - mean - sign * spread) < 0.35);
       held = side ? { side } : { offset: at - mean };
     }
     const round = (v) => Math.round(v * 20) / 20;
@@ -208,7 +209,7 @@ export default widget("Activation curves", (ui, model) => {
         : batch.length > 1 ? "this batch" : "the running averages: one value has no variance";
       ui.note.textContent = `E = ${fmt(used.mean, 4)}, Var = ${fmt(used.variance, 4)}, √(Var + ε) = ${fmt(Math.sqrt(used.variance + epsilon), 4)} from ${from}. `
         + `Running averages: E = ${fmt(running.mean, 4)}, Var = ${fmt(running.variance, 4)}.`
-        + (get("spread") === 0 && training ? " The batch is constant: s − E = 0, so p = ½ whatever s, and ε alone keeps the division finite." : "");
+        + (get("spread") === 0 && training ? " The batch is constant: each of its values has s − E = 0, so p = ½, and ε alone keeps the division finite." : "");
     } else ui.note.textContent = "";
     ui.say(`At s ${fmt(at, 2)}: ${rows.map(([name, a, b]) => `${name} ${a}, derivative ${b}`).join("; ")}.`);
   };

@@ -1,4 +1,4 @@
-import { change, clamp, floats, fmt, h, styles, unique } from "./core.js";
+import { change, clamp, floats, fmt, h, still, styles, unique } from "./core.js";
 
 // Controls: each shows one trait, and writes it.
 
@@ -129,13 +129,15 @@ export function stepper(ui, name, { label, min = 0, max, show = String }) {
   return h("div", { class: "stepper", role: "group", "aria-label": label }, h("span", { class: "label", text: label }), less, output, more);
 }
 
-/** Play through the values of a whole-number trait; stops at the end, pauses while the page is hidden. */
+/** Play through the values of a whole-number trait; stops at the end, pauses while the page is hidden. Where the
+ *  reader wants no motion, each press is one step. */
 export function play(ui, name, { label = "Play", min = 0, max, ms = 900 }) {
   const top = () => (typeof max === "function" ? max() : max);
   let timer = 0;
   const stop = () => { clearInterval(timer); timer = 0; show(); };
   const button = h("button", { type: "button", onclick: () => {
     if (timer) return stop();
+    if (still()) return put(ui, name, ui.model.get(name) >= top() ? min : ui.model.get(name) + 1);
     if (ui.model.get(name) >= top()) put(ui, name, min);
     timer = setInterval(() => {
       if (document.hidden) return;
@@ -145,7 +147,7 @@ export function play(ui, name, { label = "Play", min = 0, max, ms = 900 }) {
     }, ms);
     show();
   } });
-  const show = () => { button.textContent = timer ? "❚❚ Pause" : `▶ ${label}`; };
+  const show = () => { button.textContent = timer ? "❚❚ Pause" : still() ? "▶ Next" : `▶ ${label}`; };
   show();
   ui.dispose(() => clearInterval(timer));
   return button;

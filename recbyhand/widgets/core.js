@@ -1,7 +1,10 @@
+import { followLinks, tools, toolsLook } from "./tools.js";
+
 // What every widget shares: elements, numbers, the frame around it, and the mount that serves a page without a
 // kernel. Controls stand in controls.js, charts and tables in plots.js; a widget's file imports by name what it
 // uses, and the Python side joins the modules into the one that a frontend loads (see base.py): no bundler, and
 // so a name on the top level of a module is a name in all of them.
+// Below each figure stand the tools of tools.js.
 // Text that came from data only ever enters a page through textContent or an attribute, never as markup.
 
 // ---- elements ------------------------------------------------------------------------------------------
@@ -74,14 +77,14 @@ export function softmax(scores, mask = null, temperature = 1) {
 // ---- look ----------------------------------------------------------------------------------------------
 
 /** Style sheets of every widget's frame; a module adds its own. */
-export const styles = [`
+export const styles = [toolsLook, `
 :host { display: block; margin: 1rem 0; color-scheme: light; font-size: 14px; line-height: 1.45;
   font-family: var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif));
-  --ink: #1f2328; --muted: #59636e; --line: #8c959f; --grid: #e4e8ec; --back: #ffffff; --raised: #f3f5f7;
+  --ink: #1f2328; --muted: #59636e; --line: #8c959f; --grid: #e4e8ec; --back: var(--paper, #ffffff); --raised: #f3f5f7;
   --c1: #0a63c9; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #b02a78; --c6: #8a6100; --c7: #15747b;
   --bad: #c21b28; }
 :host([data-dark]) { color-scheme: dark;
-  --ink: #e4e7ea; --muted: #a6aeb7; --line: #7a828b; --grid: #2c3137; --back: #121212; --raised: #24282d;
+  --ink: #e4e7ea; --muted: #a6aeb7; --line: #7a828b; --grid: #2c3137; --back: var(--paper, #121212); --raised: #24282d;
   --c1: #6cb0ff; --c2: #f59a52; --c3: #52c166; --c4: #c29bff; --c5: #f582bd; --c6: #d9a63a; --c7: #45c8cf;
   --bad: #ff7b72; }
 * { box-sizing: border-box; }
@@ -118,7 +121,7 @@ tr > :not(:first-child) { text-align: right; padding: 3px 0 3px 8px; }
 tbody tr { border-top: 1px solid var(--grid); }
 caption { text-align: left; color: var(--muted); font-size: 12.5px; padding-bottom: 4px; }
 @media (max-width: 520px) { .frame { padding: 12px; } }
-@media print { .controls, .row button { display: none; } .frame { break-inside: avoid; } }
+@media print { .controls, .tools, .row button { display: none; } .frame { break-inside: avoid; } }
 `];
 
 const dark = () => {
@@ -168,6 +171,7 @@ export function widget(label, build) {
       const tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
       const frame = h("div", { class: "frame", role: "group", "aria-label": label },
         ui.title, ui.row, ui.stage, problem, ui.controls, ui.note, live);
+      ui.first = {}; // what the reader has changed, as it was before
       shadow.append(h("style", { text: styles.join("") }), frame);
       el.append(host);
       // The page's own shortcuts (search, previous and next page) must not act on keys meant for a control.
@@ -214,6 +218,7 @@ export function widget(label, build) {
         problem.hidden = !told;
         ui.stage.hidden = Boolean(told);
         if (told) ui.note.textContent = "";
+        below.update();
       };
       ui.redraw = () => { if (!frameId) frameId = requestAnimationFrame(paint); };
       const retheme = () => { host.toggleAttribute("data-dark", dark()); ui.redraw(); };
@@ -221,7 +226,10 @@ export function widget(label, build) {
         ui.title.textContent = model.get("title") || "";
         frame.setAttribute("aria-label", [label, ui.title.textContent].filter(Boolean).join(": "));
       });
+      const below = tools({ h, host, frame, label, model, first: ui.first, say: ui.say, reset: () => change(ui, { ...ui.first }) });
+      frame.append(below.row);
       draw = build(ui, model) || draw;
+      host.write = (values) => change(ui, values);
       if (!ui.row.childNodes.length) ui.row.hidden = true;
       if (!ui.controls.childNodes.length) ui.controls.hidden = true;
       model.on("change", ui.redraw);
@@ -250,7 +258,10 @@ export function widget(label, build) {
 
 /** Write traits, from a control or from the widget's own drawing (a drag, a click). */
 export const change = (ui, values) => {
-  for (const [name, value] of Object.entries(values)) ui.model.set(name, value);
+  for (const [name, value] of Object.entries(values)) {
+    if (!(name in ui.first)) ui.first[name] = ui.model.get(name);
+    ui.model.set(name, value);
+  }
   ui.model.save_changes();
 };
 
@@ -283,5 +294,6 @@ export function mount(root, view) {
   root.model = new PageModel(state);
   view.render({ model: root.model, el });
   root.querySelector(".rbh-static").remove();
+  followLinks(root, state, (values) => el.firstChild.write(values));
   root.dataset.ready = "";
 }

@@ -35,13 +35,14 @@ const add = (values) => values.reduce((a, b) => a + b, 0);
 
 const LAYOUT = `
 .sides { display: flex; flex-wrap: wrap; gap: 18px 36px; align-items: flex-start; }
-.sides > * { min-width: 0; max-width: 100%; overflow-x: auto; }
-.triangle { width: auto; }
-.triangle td, .triangle thead th { width: 58px; height: 34px; padding: 2px !important; text-align: center !important; }
+.sides > * { flex: 1 1 280px; min-width: 0; max-width: 100%; overflow-x: auto; }
+.sides .matrix, .sides .triangle { width: 100%; }
+.sides .cell { width: 100%; min-width: 50px; }
+.triangle td, .triangle thead th { min-width: 50px; height: 34px; padding: 2px !important; text-align: center !important; }
 .triangle td.pair { border: 1px solid var(--grid); border-radius: 4px; color: var(--ink); }
 .triangle th[scope=row] { padding-right: 8px; }
 .triangle thead th, .triangle th { max-width: 100px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.sums { width: auto; margin-top: 16px; }
+.sums { width: 100%; margin-top: 16px; }
 .sums th[scope=row] { padding-right: 4px; min-width: 92px; }
 .sums td { min-width: 52px; }
 .sums tr.result > * { color: var(--ink); font-weight: 600; }

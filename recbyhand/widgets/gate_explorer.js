@@ -155,11 +155,11 @@ export default widget("Gate explorer", (ui, model) => {
     const a = attention(), trace = run(cell, weights, inputs, a), d = trace[0].h.length;
     const at = clamp(get("step"), 0, L - 1), one = trace[at], k = clamp(get("unit"), 0, d - 1);
     const color = Object.fromEntries(["ink", "muted", "line", "grid", "back", "c1", "c2", "c3", "c4"].map((n) => [n, ui.color(n)]));
-    const wide = ui.width >= 680, side = wide ? Math.min(ui.width * 0.42, L * 42) : ui.width;
+    const wide = ui.width >= 680, side = wide ? Math.min(ui.width * 0.45, L * 56) : ui.width;
     sides.classList.toggle("narrow", !wide);
 
     // The states so far, a column a step; those to come are pale.
-    const w = Math.min(42, (side - 2) / L), tall = clamp(150 / d, 11, 22), top = scaled ? BAR + 4 : 2;
+    const w = Math.min(56, (side - 2) / L), tall = clamp(150 / d, 11, 22), top = scaled ? BAR + 4 : 2;
     let ctx = canvas2d(past.canvas, Math.max(L * w + 2, 60), top + d * tall + 20);
     const square = (x, y, wide, high, value, tint, alpha = 1) => {
       ctx.globalAlpha = shade(value) * alpha;
@@ -193,9 +193,11 @@ export default widget("Gate explorer", (ui, model) => {
     if (cell === "lstm") reach.c = reach.c0 = Math.max(1, most("c"));
     const strips = STRIPS[cell].map(([name, words]) => ({ name, words, values: one[name], tint: "rzauifo".includes(name) ? "c3" : null, most: reach[name] || 1 }));
     const room = wide ? ui.width - side - 34 : ui.width, beside = room >= 420, left = beside ? 152 : 0;
-    const size = Math.min(46, (room - left - 2) / Math.max(d, m)), high = 24, line = beside ? 31 : high + LABEL + 8;
+    const size = Math.min(64, (room - left - 2) / Math.max(d, m)), high = 24, line = beside ? 31 : high + LABEL + 8;
     const r = row < 0 ? strips.length - 1 : Math.min(row, strips.length - 1), shown = Math.min(k, strips[r].values.length - 1);
     ctx = canvas2d(now.canvas, left + Math.max(d, m) * size + 2, strips.length * line + 2);
+    const lines = Math.max(...Object.keys(STRIPS).filter((c) => floats(get(c)).data.length).map((c) => STRIPS[c].length));
+    now.map.style.minHeight = `${lines * line + 2}px`; // another cell's strips may be more: the page does not jump
     ctx.font = "12px system-ui, sans-serif";
     ctx.textBaseline = "middle";
     strips.forEach(({ name, words, values, tint, most: full }, i) => {

@@ -134,11 +134,11 @@ export default widget("Pair attention", (ui, model) => {
     const color = Object.fromEntries(["ink", "back", "c1", "c2"].map((n) => [n, ui.color(n)]));
     const tint = (p) => (weights[p] < 0 ? "c2" : "c1"), share = (p) => Math.abs(weights[p]) / reach;
     const longest = Math.max(...names.map(wide)), chosen = pairs[pair], nodes = [];
-    let height, at;
+    let height, at, shown = pairs.filter((_, p) => shows(p)).length;
 
     if (get("view") === "matrix") {
       // A lower triangle whose names stand on the diagonal: right of their row, above their column.
-      const w = clamp((ui.width - Math.min(longest, ui.width * 0.36) - 10) / (F - 1), 8, 58), hgt = clamp(w, 19, 34);
+      const w = clamp((ui.width - Math.min(longest, ui.width * 0.36) - 10) / (F - 1), 8, 110), hgt = clamp(w, 19, 40);
       height = F * hgt + 2;
       pairs.forEach(([i, j], p) => {
         const a = Math.min(place[i], place[j]), b = Math.max(place[i], place[j]), x = a * w + 1, y = b * hgt + 1;
@@ -158,13 +158,14 @@ export default widget("Pair attention", (ui, model) => {
       };
     } else {
       const step = clamp(320 / (F - 1), 19, 60), room = Math.min(longest, ui.width * 0.36), left = room + 20;
-      const wideArc = Math.min(ui.width - left - 60, (F - 1) * step * 0.9), Y = (k) => 16 + k * step;
+      const wideArc = Math.min(ui.width - left - 60, (F - 1) * step * 1.8), Y = (k) => 16 + k * step;
       height = Y(F - 1) + 16;
       const arc = (p) => {
         const [a, b] = pairs[p].map((f) => place[f]).sort((x, y) => x - y), rx = (wideArc * (b - a)) / (F - 1), ry = ((b - a) * step) / 2;
         return { rx, ry, y: (Y(a) + Y(b)) / 2, d: `M${left},${Y(a)}A${rx.toFixed(1)},${ry} 0 0 1 ${left},${Y(b)}` };
       };
       const drawn = rank.filter((p) => shows(p) || marks[p] || p === pair);
+      shown = drawn.length;
       const line = (p, props) => s("path", { d: arc(p).d, fill: "none", ...props });
       for (const p of drawn.slice().reverse()) { // the largest last, on top
         const wideLine = 1 + 9 * share(p);
@@ -203,7 +204,7 @@ export default widget("Pair attention", (ui, model) => {
     const words = `${say(pair)}${marks[pair] ? " (marked)" : ""}: weight ${fmt(weights[pair], 4)}, number ${rank.indexOf(pair) + 1} of ${P}`
       + (even ? `, ${fmt(weights[pair] * P, 2)} times an even share.` : ".")
       + ` Largest: ${say(rank[0])}, ${fmt(weights[rank[0]], 4)}.`
-      + (get("threshold") > 0 ? ` Shown: ${pairs.filter((_, p) => shows(p)).length} of ${P} pairs.` : "");
+      + (get("threshold") > 0 ? ` Shown: ${shown} of ${P} pairs${matrix ? "" : ", the chosen and the marked ones always"}.` : "");
     ui.note.textContent = words;
     map.setAttribute("aria-label", `Weights of ${P} pairs of ${F} fields; ${matrix ? "arrow keys move, Page Up and Page Down by weight" : "arrow keys move by weight"}. ${words}`);
     ui.say(words);

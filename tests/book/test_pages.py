@@ -127,7 +127,8 @@ def test_every_page_names_its_icon(site):
 
 
 def test_folded_cells_say_what_they_hold(site):
-    page = (site / "chapters" / "00_start" / "how_to_use.html").read_text(encoding="utf8")
+    page = (site / "chapters" / "04_interest" / "din.html").read_text(encoding="utf8")
+    assert "PUBLISHED" not in page, "the installer is no part of the page"
     assert page.count("Show the solution") == page.count("cell tag_solution") > 0
     assert page.count("Show the code") == page.count("tag_hide-input") > 0
     assert "Toggle hidden" not in page
@@ -136,8 +137,65 @@ def test_folded_cells_say_what_they_hold(site):
 def test_landing_page_moves_and_leads_on(browser, served):
     with Visit(browser, served + "book/index.html", "light") as visit:
         visit.tab.wait_for_selector(".rbh-widget[data-ready]")
-        first = visit.tab.get_by_role("link", name="Start with the first lesson")
+        first = visit.tab.get_by_role("link", name="Start: train one on your own taste")
         assert first.bounding_box()["y"] < 900, "seen without scrolling"
+
+
+FITS = """() => { const pre = [...document.querySelectorAll('.cell_input pre')].find((e) => e.checkVisibility());
+    const probe = document.createElement('span'), { paddingLeft, paddingRight, fontSize } = getComputedStyle(pre);
+    probe.textContent = 'x'.repeat(100);
+    pre.append(probe);
+    const one = probe.getBoundingClientRect().width / 100;
+    probe.remove();
+    return [(pre.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight)) / one, fontSize]; }"""
+
+
+def test_a_lesson_on_a_screen_and_on_a_telephone(browser, served):
+    """88 characters of code fit, the arrow keys turn the page, the drawer closes, code can be copied by a finger."""
+    with Visit(browser, served + "chapters/04_interest/din.html", "light") as visit:
+        tab = visit.tab
+        assert tab.evaluate("document.fonts.load('14px \\'Hand Code\\'').then((found) => found.length)") == 1
+        fits, size = tab.evaluate(FITS)
+        assert fits >= 88
+        assert size == "14px"
+        number = tab.locator(".lesson-number")
+        assert "lesson 4.3" in number.inner_text()
+        assert tab.locator(".lesson-line").bounding_box()["y"] < 400
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_url("**/relu_to_dice.html")
+        tab.keyboard.press("ArrowLeft")
+        tab.wait_for_url("**/din.html")
+
+        tab.set_viewport_size({"width": 390, "height": 844})
+        tab.locator(".primary-toggle").click()
+        drawer = tab.locator("dialog#pst-primary-sidebar-modal")
+        drawer.get_by_role("link", name="DIN", exact=False).filter(visible=True).last.wait_for()
+        assert drawer.evaluate("(e) => e.open")
+        drawer.locator("a[href='#']").click()
+        tab.wait_for_function("!document.querySelector('#pst-primary-sidebar-modal').open")
+        assert not visit.errors
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab = context.new_page()
+    tab.goto(served + "chapters/04_interest/din.html")
+    assert (
+        float(tab.locator(".cell_input button.copybtn").first.evaluate("(e) => getComputedStyle(e).opacity"))
+        > 0.5
+    )
+    context.close()
+
+
+def test_errata_can_be_filtered(browser, served):
+    with Visit(browser, served + "book/errata.html", "light") as visit:
+        field, rows = (
+            visit.tab.get_by_role("searchbox", name="Filter these rows"),
+            visit.tab.locator(".made tbody tr"),
+        )
+        assert rows.count() > 100
+        field.fill("softmax dim")
+        left = rows.filter(visible=True)
+        assert 0 < left.count() < 20
+        for text in left.all_inner_texts():
+            assert "softmax" in text.lower()
 
 
 def test_search_finds_a_lesson(browser, served):

@@ -202,6 +202,7 @@ def test_html_is_escaped_and_not_colour_alone(number):
     markup = rbh.check("t-1", "<script>alert(1)</script>")._repr_html_()
     assert "<script" not in markup
     assert "not yet" in markup
+    assert "your turn" in rbh.check("t-1")._repr_html_(), "nothing was tried, so nothing is wrong"
     assert "correct" in rbh.check("t-1", 4)._repr_html_()
     assert "<code>...</code>" in rbh.check("t-1")._repr_html_()
 

@@ -255,17 +255,21 @@ def test_histogram_and_curve_are_dragged(open_page):
     before = path.get_attribute("d")
     middle, unit = box["x"] + 34 + (box["width"] - 42) / 2, (box["width"] - 42) / 12
 
-    def pull(start, to):
-        visit.tab.mouse.move(middle + start * unit, box["y"] + 90)
+    def pull(start, to, high=90):
+        visit.tab.mouse.move(middle + start * unit, box["y"] + high)
         visit.tab.mouse.down()
-        visit.tab.mouse.move(middle + to * unit, box["y"] + 90, steps=4)
+        visit.tab.mouse.move(middle + to * unit, box["y"] + high, steps=4)
         visit.tab.mouse.up()
         visit.settle()
 
     pull(0, 2)
     assert visit.get("mean") == pytest.approx(2, abs=0.051)
     assert path.get_attribute("d") != before
-    pull(3, 4)
+    assert visit.get("spread") == 1
+    pull(1, 0)  # left of its mean, above the handle: it moves, and is not squeezed
+    assert (visit.get("mean"), visit.get("spread")) == (pytest.approx(1, abs=0.051), 1)
+    pull(0, 1)
+    pull(3, 4, high=144)  # the handle at the foot
     assert visit.get("spread") == pytest.approx(2, abs=0.051)
     assert numbers(note(visit))[:2] == pytest.approx([visit.get("mean"), visit.get("spread") ** 2], abs=1e-3)
     curve = visit.widget().locator(".cross").bounding_box()

@@ -125,7 +125,8 @@ def test_attention_1_is_a_gru_and_0_keeps_the_state(open_page):
 def test_step_play_cell_and_unit(open_page):
     cells = [wide(kind(D_IN, D_H)) for kind in (GRUCell, RNNCell, LSTMCell, AUGRUCell)]
     x, a = torch.randn(L, D_IN), torch.rand(L).round(decimals=2)
-    visit = open_page(GateExplorer.of(cells, x, attention=a, titles=[f"film {t}" for t in range(L)]))
+    widget = GateExplorer.of(cells, x, attention=a, titles=[f"film {t}" for t in range(L)])
+    visit = open_page(widget, motion="no-preference")
     expected = dict(zip(("gru", "rnn", "lstm", "augru"), (states_of(c, x, a) for c in cells), strict=True))
 
     def check():

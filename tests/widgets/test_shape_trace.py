@@ -437,7 +437,7 @@ def test_a_name_assigned_again_has_its_latest_shape(open_page):
 
 
 def test_play_walks_to_the_end(open_page):
-    visit = open_page(ShapeTrace("FM"))
+    visit = open_page(ShapeTrace("FM"), motion="no-preference")
     visit.set({"step": 2})
     visit.widget().get_by_role("button", name="Play").click()
     visit.tab.wait_for_function(

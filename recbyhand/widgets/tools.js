@@ -1,0 +1,94 @@
+// What every figure offers its reader: back to the start, a link to what it shows, a picture to keep.
+// `core.js` hands over what is needed here, for it imports this module and not the other way around.
+
+export const toolsLook = `
+.tools { display: flex; flex-wrap: wrap; gap: 2px 14px; margin-top: 12px; }
+.tools button { border: 0; padding: 0; background: none; color: var(--muted); min-height: 24px; font-size: 12.5px; }
+.tools button:hover:not(:disabled) { background: none; color: var(--ink); text-decoration: underline; }`;
+
+/** The state of a figure as part of an address: letters, digits, - and _ only. */
+export const encode = (values) => btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(values))))
+  .replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+export const decode = (text) => JSON.parse(new TextDecoder().decode(
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0))));
+
+/** {place, values} from an address's part after #, or null. */
+export function linked(hash) {
+  const match = hash.match(/^#rbh-(\d+)-([\w-]+)$/);
+  try {
+    return match && { place: +match[1], values: { ...decode(match[2]) } };
+  } catch { return null; } // cut short on its way
+}
+
+const placeOf = (root) => [...document.querySelectorAll(".rbh-widget")].indexOf(root);
+
+/** Whenever the page's address tells what this figure should show, show it; of traits that it has. */
+export function followLinks(root, state, write) {
+  const follow = () => {
+    const found = linked(location.hash);
+    if (!found || found.place !== placeOf(root)) return;
+    write(Object.fromEntries(Object.entries(found.values).filter(([name]) => Object.hasOwn(state, name))));
+    root.scrollIntoView({ block: "center" });
+  };
+  follow();
+  addEventListener("hashchange", follow);
+}
+
+const save = (href, name) => Object.assign(document.createElement("a"), { href, download: name }).click();
+
+/** The frame as a picture: an SVG that holds it as it stands, without its buttons. */
+export function drawn(host, frame) {
+  const { width, height } = frame.getBoundingClientRect(), copy = frame.cloneNode(true), each = (what, act) => {
+    const now = frame.querySelectorAll(what);
+    copy.querySelectorAll(what).forEach((node, i) => act(node, now[i]));
+  };
+  each("canvas", (node, now) => {
+    const image = document.createElement("img");
+    image.src = now.toDataURL();
+    image.style.cssText = now.style.cssText;
+    node.replaceWith(image);
+  });
+  each("input", (node, now) => { node.setAttribute("value", now.value); node.toggleAttribute("checked", now.checked); });
+  each("option", (node, now) => node.toggleAttribute("selected", now.selected));
+  for (const node of copy.querySelectorAll(".tools, .tip, .live")) node.remove();
+  const style = document.createElement("style"), seen = getComputedStyle(host);
+  style.textContent = [...host.shadowRoot.querySelectorAll("style")].map((one) => one.textContent).join("")
+    .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "");
+  const box = document.createElement("div");
+  box.className = `host ${host.hasAttribute("data-dark") ? "dark" : ""}`;
+  box.style.cssText = `margin: 0; font-family: ${seen.fontFamily.replace(/"/g, "'")}; --paper: ${seen.getPropertyValue("--back")}`;
+  box.append(style, copy);
+  const inside = new XMLSerializer().serializeToString(box), [w, t] = [Math.ceil(width), Math.ceil(height)];
+  return { w, t, svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${t}"><foreignObject width="100%" height="100%">${inside}</foreignObject></svg>` };
+}
+
+async function keep(host, frame, name) {
+  const { w, t, svg } = drawn(host, frame), url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  try {
+    const image = new Image(w, t), canvas = Object.assign(document.createElement("canvas"), { width: 2 * w, height: 2 * t });
+    image.src = url;
+    await image.decode();
+    canvas.getContext("2d").drawImage(image, 0, 0, 2 * w, 2 * t);
+    save(canvas.toDataURL("image/png"), `${name}.png`);
+  } catch { save(url, `${name}.svg`); } // a browser that lets no page read such a picture
+}
+
+/** The row of buttons. `first` holds, by name, what the traits were before the reader changed them. */
+export function tools({ h, host, frame, label, model, first, reset, say }) {
+  const changed = () => Object.keys(first).filter((name) => JSON.stringify(first[name]) !== JSON.stringify(model.get(name)));
+  const again = h("button", { type: "button", text: "Reset", onclick: reset });
+  const link = model.state && h("button", { type: "button", text: "Link to this", onclick: async () => {
+    const hash = `#rbh-${placeOf(host.closest(".rbh-widget"))}-${encode(Object.fromEntries(changed().map((name) => [name, model.get(name)])))}`;
+    history.replaceState(null, "", hash);
+    let told = "The page's address now leads here";
+    try {
+      await navigator.clipboard.writeText(location.href);
+      told = "Link copied";
+    } catch { /* not allowed: the address has it */ }
+    link.textContent = told;
+    say(told);
+    setTimeout(() => (link.textContent = "Link to this"), 2500);
+  } });
+  const picture = h("button", { type: "button", text: "Save picture", onclick: () => keep(host, frame, label.toLowerCase().replace(/\W+/g, "-")) });
+  return { row: h("div", { class: "tools" }, again, link || null, picture), update: () => { again.disabled = !changed().length; } };
+}

@@ -1,0 +1,111 @@
+"""Below each figure: back to the start, a link to what is shown, a picture to keep; and motion only where wanted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+
+import pytest
+
+from recbyhand.widgets import FMExplorer, GateExplorer
+
+from .harness import case, widget_names
+
+every_widget = pytest.mark.parametrize("name", widget_names())
+STATE = "JSON.stringify(document.querySelectorAll('.rbh-widget')[{}].model.state)"
+
+
+@every_widget
+def test_reset_and_a_link_to_the_state(open_page, name):
+    """What a control changed is undone by Reset, and found again by who follows the link."""
+    visit = open_page(case(name).make(), case(name).make())
+    begun = visit.tab.evaluate(STATE.format(1))
+    reset = visit.widget(1).get_by_role("button", name="Reset", exact=True)
+    assert reset.is_disabled()
+    case(name).touch(visit.widget(1))
+    visit.settle()
+    changed = visit.tab.evaluate(STATE.format(1))
+    assert changed != begun
+    visit.widget(1).get_by_role("button", name="Link to this").click()
+    visit.tab.wait_for_function("location.hash.startsWith('#rbh-1-')")
+    address = visit.tab.url
+    reset.click()
+    visit.settle()
+    assert visit.tab.evaluate(STATE.format(1)) == begun
+    assert reset.is_disabled()
+
+    visit.tab.goto("about:blank")
+    visit.tab.goto(address)
+    visit.tab.wait_for_function("!document.querySelector('.rbh-widget:not([data-ready])')")
+    assert visit.tab.evaluate(STATE.format(0)) == begun, "the other figure stays as it is"
+    assert visit.tab.evaluate(STATE.format(1)) == changed
+    visit.settle()
+    visit.widget(1).get_by_role("button", name="Reset", exact=True).click()
+    visit.settle()
+    assert visit.tab.evaluate(STATE.format(1)) == begun
+    assert visit.errors == []
+
+
+@every_widget
+def test_picture(open_page, name, tmp_path):
+    """A PNG of the frame, twice as fine as the screen, with something on it."""
+    visit = open_page(case(name).make())
+    frame = visit.widget().locator(".frame").bounding_box()
+    with visit.tab.expect_download() as found:
+        visit.widget().get_by_role("button", name="Save picture").click()
+    path = tmp_path / found.value.suggested_filename
+    found.value.save_as(path)
+    assert path.suffix == ".png"
+    data = path.read_bytes()
+    wide, tall = struct.unpack(">II", data[16:24])
+    assert wide == pytest.approx(2 * frame["width"], abs=2)
+    assert tall == pytest.approx(2 * frame["height"], abs=2)
+    colours = visit.tab.evaluate(
+        """async (data) => { const image = new Image();
+        image.src = "data:image/png;base64," + data; await image.decode();
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.width, image.height];
+        const context = canvas.getContext("2d"); context.drawImage(image, 0, 0);
+        const seen = new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer));
+        return seen.size; }""",
+        base64.b64encode(data).decode(),
+    )
+    assert colours > 20
+    assert visit.errors == []
+
+
+@pytest.mark.parametrize(
+    "hash_", ["#rbh-0-", "#rbh-0-%00", "#rbh-0-eyJ", "#rbh-7-e30", "#heading", "#rbh-0-bnVsbA"]
+)
+def test_an_address_that_tells_nothing_is_no_error(open_page, hash_):
+    visit = open_page(FMExplorer([[1.0, 2.0], [0.5, 1.0]], fields=["user", "film"]))
+    visit.tab.evaluate("(hash) => location.hash = hash", hash_)
+    visit.settle()
+    assert visit.widget().locator(".stage").is_visible()
+    assert visit.errors == []
+
+
+def test_a_link_sets_no_trait_that_is_not_there(open_page):
+    visit = open_page(FMExplorer([[1.0, 2.0], [0.5, 1.0]], fields=["user", "film"]))
+    told = {"title": "from the link", "constructor": 1, "unheard": 2}
+    text = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+    visit.tab.evaluate("(text) => location.hash = '#rbh-0-' + text", text)
+    visit.tab.wait_for_function(
+        "document.querySelector('.rbh-widget').model.get('title') === 'from the link'"
+    )
+    assert (
+        visit.tab.evaluate("Object.keys(document.querySelector('.rbh-widget').model.state)").count("unheard")
+        == 0
+    )
+    assert visit.errors == []
+
+
+def test_nothing_plays_where_no_motion_is_wanted(open_page):
+    visit = open_page(GateExplorer(cell="gru"))  # the tests' browser asks for reduced motion
+    before = visit.get("step")
+    button = visit.widget().get_by_role("button", name="Next")
+    button.click()
+    visit.tab.wait_for_timeout(2_000)
+    assert visit.get("step") == before + 1
+    assert visit.widget().get_by_role("button", name="Play").count() == 0
