@@ -18,6 +18,7 @@ import venv
 from pathlib import Path
 
 import lessons
+import plain
 import publish
 import pytest
 
@@ -87,7 +88,9 @@ def test_published_notebook_runs_where_colab_would(tmp_path):
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     subprocess.run(["git", "clone", "--quiet", ROOT.as_uri(), tmp_path / "clone"], check=True)
     lesson = _quickest()
-    text = publish.fill(lesson.read_text(encoding="utf8"), publish.address(FORK, commit))
+    text = publish.notebook(
+        lesson, plain.Places.of_book(publish.site_of(FORK)), publish.address(FORK, commit)
+    )
     assert f"git+{FORK}@{commit}" in text
     (tmp_path / "content").mkdir()
     notebook = tmp_path / "content" / lesson.name
