@@ -431,6 +431,8 @@ def _silence(app) -> None:
 def setup(app):
     app.setup_extension("formulas")
     app.setup_extension("search_text")
+    app.setup_extension("sharing")
+    app.setup_extension("light")
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")

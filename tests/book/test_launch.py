@@ -24,7 +24,7 @@ import pytest
 
 from .paths import ROOT
 
-COLAB = "torch numpy pandas matplotlib scikit-learn tqdm requests pillow safetensors ipykernel ipywidgets nbclient"
+COLAB = re.findall(r"^[\w-]+$", (ROOT / "binder" / "colab.txt").read_text(encoding="utf8"), flags=re.M)
 FORK = "https://github.com/made-up/fork"
 MISSING = {"recbyhand", "jupyter-book", "sphinx", "anywidget", "pooch"}
 RUN = """
@@ -57,7 +57,7 @@ def _colab(folder: Path) -> Path:
     venv.create(folder / "env", with_pip=True, symlinks=os.name != "nt")
     packages = folder / "packages"
     packages.mkdir()
-    for name in _closure(COLAB.split()):
+    for name in _closure(COLAB):
         for file in metadata.distribution(name).files or ():
             top = file.parts[0]
             if top != ".." and not (packages / top).exists() and not top.endswith(".pth"):
