@@ -27,7 +27,7 @@ import lessons
 import lxml.etree
 import lxml.html
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 STYLE = HERE / "printed.css"
 TITLE, AUTHOR = "Recommenders by Hand", "the recbyhand authors"
 
@@ -179,9 +179,10 @@ def _paper(folder: Path, site: Path, name: str, title: str, body: str, kind: str
     target = folder / f"{name}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     static = (site / "_static").resolve().as_uri()
-    text = PAPER.format(
-        title=html.escape(title), static=static, style=STYLE.read_text(encoding="utf8"), body=body, kind=kind
-    )
+    font = (HERE / "vendor" / "chinese.woff2").as_uri()
+    chinese = f'@font-face {{ font-family: "Book Chinese"; src: url({font}); }}\n'
+    style = chinese + STYLE.read_text(encoding="utf8")
+    text = PAPER.format(title=html.escape(title), static=static, style=style, body=body, kind=kind)
     target.write_text(text, encoding="utf8")
     return target
 

@@ -105,3 +105,17 @@ def test_epub_is_well_formed(site, tmp_path):
     assert "viewBox" in text
     assert 'properties="mathml svg"' in package
     assert "<script" not in text
+
+
+def test_chinese_words_can_be_printed():
+    """The font of the PDF has every sign that the sources use; if not, make it anew: book/_ext/vendor/chinese.py."""
+    import importlib.util
+
+    from fontTools.ttLib import TTFont
+
+    place = printed.HERE / "vendor" / "chinese.py"
+    spec = importlib.util.spec_from_file_location("chinese", place)
+    chinese = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(chinese)
+    missing = chinese.needed() - {chr(code) for code in TTFont(chinese.FONT).getBestCmap()}
+    assert not missing
