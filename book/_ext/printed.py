@@ -170,7 +170,7 @@ def wanted(all_parts: list[Part]) -> dict[str, set[str]]:
 PAPER = """<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>
 <link rel="stylesheet" href="{static}/pygments.css"><link rel="stylesheet" href="{static}/katex/katex.min.css">
-<style>{style}</style></head><body class="{kind}">{body}</body></html>
+<style>{style}</style></head><body class="{kind}"><template>{body}</template></body></html>
 """
 MARGIN = {"top": "16mm", "bottom": "18mm", "left": "18mm", "right": "18mm"}
 
@@ -189,7 +189,11 @@ def _paper(folder: Path, site: Path, name: str, title: str, body: str, kind: str
 
 def _print(tab, source: Path) -> Path:
     tab.goto(source.resolve().as_uri(), wait_until="load")
-    tab.evaluate("document.fonts.ready")
+    # A word that is laid out before its font has come keeps empty boxes: fonts first, then the page.
+    tab.evaluate("""async () => {
+        await Promise.all([...document.fonts].map((font) => font.load()));
+        document.body.replaceChildren(document.querySelector("template").content);
+    }""")
     target = source.with_suffix(".pdf")
     tab.pdf(path=str(target), format="A4", margin=MARGIN, print_background=True, tagged=False)
     return target
