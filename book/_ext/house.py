@@ -68,7 +68,9 @@ def launch_links(repository: str | None, commit: str, page: str) -> list[dict[st
     on_github = owner_repo != repository
     quoted = owner_repo if on_github else repository.replace(":", "%3A").replace("/", "%2F")
     binder = f"https://mybinder.org/v2/{'gh' if on_github else 'git'}/{quoted}/{commit or 'HEAD'}"
-    links = [("Binder", f"{binder}?urlpath=lab/tree/{page}.ipynb", "_static/images/logo_binder.svg")]
+    links = [
+        ("Binder", f"{binder}?urlpath=lab/tree/notebooks/{page}.ipynb", "_static/images/logo_binder.svg")
+    ]
     if on_github:
         url = f"https://colab.research.google.com/github/{owner_repo}/blob/{COLAB_BRANCH}/{page}.ipynb"
         links.insert(0, ("Colab", url, "_static/images/logo_colab.png"))
