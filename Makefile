@@ -3,9 +3,12 @@
 # make slides L=04_interest/din         slides of a lesson of the built book, in _build/slides
 # make test        the book, then every test
 # make serve       read it at http://127.0.0.1:8000
-# make lab         work through it in JupyterLab
+# make lab         work through it in JupyterLab, in copies of your own
 # make lesson L=01_mlp/features      one lesson only, in _build/draft (for authors)
 # make new-lesson L=05_transformer/bst  a lesson to start from, in its place (see CONTRIBUTING.md)
+# make offline     the book as one archive that works without server and network
+# make pdf         the whole book on paper (needs Chromium)
+# make epub        the whole book for a reader
 # make classroom   notebooks to hand out, without solutions, in _build/classroom
 # make bench       measure again what benchmarks/results/ holds (long)
 # make test-repeat build twice from nothing; the pages must be the same but for timings (long)
@@ -18,7 +21,7 @@ PY := $(BIN)/python
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: slides book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
+.PHONY: book test serve lab lesson new-lesson slides offline pdf epub classroom bench test-repeat test-launch clean
 
 book: .venv/ready
 	@RECBYHAND_EDITION=$(EDITION) $(PY) book/build.py $(if $(EDITION),--out _build/$(EDITION))
@@ -34,13 +37,23 @@ serve: book
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 lab: .venv/ready
-	$(BIN)/jupyter lab chapters
+	@$(PY) book/_ext/publish.py --lab _build/notebooks
+	$(BIN)/jupyter lab _build/notebooks
 
 lesson: .venv/ready
 	@$(PY) book/build.py --only $(L) --out _build/draft
 
 new-lesson: .venv/ready
 	@$(PY) book/_ext/new_lesson.py $(L)
+
+offline: book
+	@$(PY) book/_ext/archive.py _build/html _build/recommenders-by-hand.zip
+
+pdf: book
+	@$(PY) book/_ext/printed.py pdf _build/html _build/recommenders-by-hand.pdf
+
+epub: book
+	@$(PY) book/_ext/printed.py epub _build/html _build/recommenders-by-hand.epub
 
 classroom: .venv/ready
 	$(PY) -m recbyhand.exercises.classroom export _build/classroom

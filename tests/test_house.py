@@ -282,7 +282,7 @@ def test_fork_gets_its_own_buttons(fork):
     colab = (
         "https://colab.research.google.com/github/someone/a-fork/blob/notebooks/chapters/01_x/lesson.ipynb"
     )
-    binder = "https://mybinder.org/v2/gh/someone/a-fork/c0ffee?urlpath=lab/tree/chapters/01_x/lesson.ipynb"
+    binder = "https://mybinder.org/v2/gh/someone/a-fork/c0ffee?urlpath=lab/tree/notebooks/chapters/01_x/lesson.ipynb"
     links = re.findall(r'href="([^"]+)"', page)
     assert colab in links
     assert binder in links

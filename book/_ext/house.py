@@ -70,7 +70,9 @@ def launch_links(repository: str | None, commit: str, page: str) -> list[dict[st
     on_github = owner_repo != repository
     quoted = owner_repo if on_github else repository.replace(":", "%3A").replace("/", "%2F")
     binder = f"https://mybinder.org/v2/{'gh' if on_github else 'git'}/{quoted}/{commit or 'HEAD'}"
-    links = [("Binder", f"{binder}?urlpath=lab/tree/{page}.ipynb", "_static/images/logo_binder.svg")]
+    links = [
+        ("Binder", f"{binder}?urlpath=lab/tree/notebooks/{page}.ipynb", "_static/images/logo_binder.svg")
+    ]
     if on_github:
         url = f"https://colab.research.google.com/github/{owner_repo}/blob/{COLAB_BRANCH}/{page}.ipynb"
         links.insert(0, ("Colab", url, "_static/images/logo_colab.png"))
@@ -370,8 +372,7 @@ def _finish(app, exception) -> None:
         (static / unused).unlink(missing_ok=True)
     for path in [*static.rglob("*.js.map"), *static.rglob("*.css.map")]:
         path.unlink()
-    if app.config.house_repository and app.config.house_commit:
-        _fill_downloads(app, out)
+    _plain_downloads(app, out)
     shutil.rmtree(out / "_sources" / "book" / "_static", ignore_errors=True)
 
 
@@ -384,14 +385,18 @@ def _forget_removed(app, out: Path) -> None:
             path.unlink()
 
 
-def _fill_downloads(app, out: Path) -> None:
+def _plain_downloads(app, out: Path) -> None:
+    """The notebooks that readers download: plain, and knowing where this version lives, if that is known."""
+    import plain
     import publish
 
-    where = publish.address(app.config.house_repository, app.config.house_commit)
-    for path in (out / "_sources" / "chapters").rglob("*.ipynb"):
-        text = path.read_text(encoding="utf8")
-        if publish.EMPTY in text.replace('\\"', '"'):
-            path.write_text(publish.fill(text, where), encoding="utf8")
+    known = app.config.house_repository and app.config.house_commit
+    where = publish.address(app.config.house_repository, app.config.house_commit) if known else ""
+    places = plain.Places.of_book(publish.site_of(app.config.house_repository))
+    for path in lessons.listed():
+        target = out / "_sources" / path.relative_to(lessons.ROOT)
+        if target.is_file():
+            target.write_text(publish.notebook(path, places, where), encoding="utf8")
 
 
 def _own_code() -> str:
@@ -407,6 +412,7 @@ def _configure(app, config) -> None:
     lessons.set_environment()
     config.html_math_renderer = "katex"
     config.house_code = _own_code()
+    config.bibtex_cite_id = "cite-{key}"  # a published notebook points at a paper by its key
     config.house_repository = repository() or ""
     config.house_commit = commit() if config.house_repository else ""
 
@@ -446,10 +452,8 @@ def _silence(app) -> None:
 
 
 def setup(app):
-    app.setup_extension("formulas")
-    app.setup_extension("editions")
-    app.setup_extension("lesson_page")
-    app.setup_extension("teaching")
+    for part in ("formulas", "editions", "lesson_page", "teaching", "search_text", "sharing", "light"):
+        app.setup_extension(part)
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")

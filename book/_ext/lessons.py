@@ -59,8 +59,8 @@ def set_environment() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def listed() -> list[Path]:
-    """The lessons in the order of `_toc.yml`."""
+def pages() -> list[Path]:
+    """Every source of a page, notebooks and Markdown, in the order of `_toc.yml`."""
     import yaml
 
     def files(entry):
@@ -71,8 +71,21 @@ def listed() -> list[Path]:
                     yield from files(child)
 
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
-    paths = [ROOT / f"{name.removesuffix('.ipynb')}.ipynb" for name in files(toc)]
-    return [path for path in paths if path.is_file()]
+    stems = [ROOT / name.removesuffix(".ipynb").removesuffix(".md") for name in files(toc)]
+    both = [stem.with_name(stem.name + suffix) for stem in stems for suffix in (".ipynb", ".md")]
+    return [path for path in both if path.is_file()]
+
+
+def listed() -> list[Path]:
+    """The lessons in the order of `_toc.yml`."""
+    return [path for path in pages() if path.suffix == ".ipynb"]
+
+
+def prose(path: Path) -> str:
+    """The Markdown of a page's source: of a notebook, its Markdown cells."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf8")
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
 
 
 def _data_present() -> list[str]:

@@ -4,11 +4,19 @@ const fade = (box) => {
   box.classList.toggle("goes-on", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
   box.classList.toggle("came-from", box.scrollLeft > 1);
 };
-const reach = () => {
-  for (const box of document.querySelectorAll(BOXES)) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+// Measured by an observer, when the browser has laid the page out: asking at once would make it do so again and again.
+const seen = new IntersectionObserver((entries) => {
+  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth + 1);
+  entries.forEach(({ target: box }, i) => {
+    if (wide[i]) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
     fade(box);
+  });
+}, { rootMargin: "99999px" });
+const reach = () => {
+  for (const box of document.querySelectorAll(BOXES)) {
+    seen.unobserve(box);
+    seen.observe(box);
   }
 };
 addEventListener("scroll", (event) => event.target.matches?.(BOXES) && fade(event.target), true);

@@ -18,12 +18,13 @@ import venv
 from pathlib import Path
 
 import lessons
+import plain
 import publish
 import pytest
 
 from .paths import ROOT
 
-COLAB = "torch numpy pandas matplotlib scikit-learn tqdm requests pillow safetensors ipykernel ipywidgets nbclient"
+COLAB = re.findall(r"^[\w-]+$", (ROOT / "binder" / "colab.txt").read_text(encoding="utf8"), flags=re.M)
 FORK = "https://github.com/made-up/fork"
 MISSING = {"recbyhand", "jupyter-book", "sphinx", "anywidget", "pooch"}
 RUN = """
@@ -56,7 +57,7 @@ def _colab(folder: Path) -> Path:
     venv.create(folder / "env", with_pip=True, symlinks=os.name != "nt")
     packages = folder / "packages"
     packages.mkdir()
-    for name in _closure(COLAB.split()):
+    for name in _closure(COLAB):
         for file in metadata.distribution(name).files or ():
             top = file.parts[0]
             if top != ".." and not (packages / top).exists() and not top.endswith(".pth"):
@@ -87,7 +88,9 @@ def test_published_notebook_runs_where_colab_would(tmp_path):
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     subprocess.run(["git", "clone", "--quiet", ROOT.as_uri(), tmp_path / "clone"], check=True)
     lesson = _quickest()
-    text = publish.fill(lesson.read_text(encoding="utf8"), publish.address(FORK, commit))
+    text = publish.notebook(
+        lesson, plain.Places.of_book(publish.site_of(FORK)), publish.address(FORK, commit)
+    )
     assert f"git+{FORK}@{commit}" in text
     (tmp_path / "content").mkdir()
     notebook = tmp_path / "content" / lesson.name

@@ -10,7 +10,7 @@ from browsing import BUT_CONTRAST, CONTRAST, axe_violations
 
 from .paths import ROOT, SITE
 
-LIGHTEST_KB = 500  # compressed, at first view
+LIGHTEST_KB = 250  # compressed, at first view
 
 
 def _pages() -> list[str]:
@@ -26,10 +26,13 @@ ARRIVED = """() => document.readyState === 'complete' && document.querySelector(
 class Visit:
     """One tab that remembers what the page asked for and complained of."""
 
-    def __init__(self, browser, address: str, theme: str, wide: int = 1280):
-        self.context = browser.new_context(viewport={"width": wide, "height": 900}, color_scheme=theme)
-        chosen = "".join(f"localStorage.setItem('{name}', '{theme}');" for name in ("mode", "theme"))
-        self.context.add_init_script(chosen)
+    def __init__(self, browser, address: str, theme: str = "", wide: int = 1280):
+        """`theme` is what the visitor chose earlier; without it he has never been here."""
+        scheme = {"color_scheme": theme} if theme else {}
+        self.context = browser.new_context(viewport={"width": wide, "height": 900}, **scheme)
+        if theme:
+            chosen = "".join(f"localStorage.setItem('{name}', '{theme}');" for name in ("mode", "theme"))
+            self.context.add_init_script(chosen)
         self.tab = self.context.new_page()
         self.sizes, self.elsewhere, self.errors = {}, [], []
         self.tab.on("request", lambda r: self._asked(r.url, address))
@@ -112,10 +115,31 @@ def test_page(browser, served, page, theme):
 
 @pytest.mark.parametrize("page", _pages())
 def test_page_from_a_folder(browser, site, page):
-    """Unpacked from an archive and opened by a double click."""
-    with Visit(browser, (site / page).as_uri(), "light") as visit:
+    """Unpacked from an archive and opened by a double click, by somebody who has never been here."""
+    with Visit(browser, (site / page).as_uri()) as visit:
         assert not visit.elsewhere, "asks other hosts"
         assert not visit.errors
+
+
+def test_dark_from_the_first_moment(browser, served):
+    """A visitor whose system is dark sees no light page first: the theme is set before anything is drawn."""
+    context = browser.new_context(color_scheme="dark", java_script_enabled=True)
+    tab = context.new_page()
+    tab.route("**/*.js*", lambda route: route.abort())  # what is set before any script arrives
+    tab.goto(served + "book/notation.html", wait_until="load")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    context.close()
+
+
+def test_styles_are_one_sheet_and_scripts_wait(site):
+    for page in _pages():
+        if page in {"index.html", "404.html"}:
+            continue
+        text = (site / page).read_text(encoding="utf8")
+        assert len(re.findall(r"<link[^>]*stylesheet", text)) == 1, page
+        for tag in re.findall(r"<script[^>]*src=[^>]*>", text):
+            assert "defer" in tag, (page, tag)
+    assert (site / "_static" / "light.css").stat().st_size < 200_000
 
 
 def test_every_page_names_its_icon(site):

@@ -1,0 +1,54 @@
+"""The joined style sheet keeps every rule that a page could use, and no other."""
+
+from __future__ import annotations
+
+import light
+
+KNOWN = {"cell", "wide", "eq-1", "sm:x"}
+
+
+def test_rules_of_unknown_classes_go():
+    css = ".cell{a:b} .gone{a:b} .cell .gone, .cell > p{a:b} #eq-1{a:b} #eq-2{a:b} p:hover{a:b} .sm\\:x{a:b}"
+    kept = light.pruned(css, KNOWN)
+    assert kept.split("\n") == [".cell{a:b}", ".cell > p{a:b}", "#eq-1{a:b}", "p:hover{a:b}", ".sm\\:x{a:b}"]
+
+
+def test_what_is_excluded_or_a_choice_is_not_demanded():
+    for selector in ("p:not(.gone)", ":is(.gone, .cell)", "[data-x='.gone']", "p:not(.a:not(.b))", "*"):
+        assert light.used(selector, KNOWN), selector
+    assert not light.used(".cell:not(.wide).gone", KNOWN)
+
+
+def test_blocks_fonts_and_addresses():
+    css = '@import "../basic.css"; @charset "x"; @media print{.gone{a:b}} @media (max-width:9px){.cell{a:b}}' \
+          "@font-face{src:url(../vendor/f.woff2)} .cell{background:url(data:xyz)}"  # fmt: skip
+    kept = light.pruned(css, KNOWN, "styles", {"basic.css": ".wide{c:d}"}.get)
+    assert ".wide{c:d}" in kept
+    assert "url(vendor/f.woff2)" in kept
+    assert "url(data:xyz)" in kept
+    assert "print" not in kept
+    assert "@media (max-width:9px){.cell{a:b}}" in kept
+
+
+def test_a_page_is_joined_again(tmp_path):
+    """Styles change, the page does not: it gets the new sheet all the same."""
+    static = tmp_path / "_static"
+    static.mkdir()
+    (static / "a.css").write_text(".cell{a:b}")
+    (static / "b.css").write_text("p{c:d}")
+    page = tmp_path / "x" / "page.html"
+    page.parent.mkdir()
+    page.write_text(
+        '<link rel="stylesheet" href="../_static/a.css?v=1" />\n<link href="../_static/b.css" rel="stylesheet" />\n'
+        '<script src="../_static/book.js"></script><p class="cell">'
+    )
+    light.join_styles(tmp_path)
+    once = page.read_text()
+    assert once.count("stylesheet") == 1
+    assert '<script defer src="../_static/book.js"></script>' in once
+    assert (static / "light.css").read_text() == ".cell{a:b}\np{c:d}"
+    (static / "a.css").write_text(".cell{e:f}")
+    light.join_styles(tmp_path)
+    assert (static / "light.css").read_text() == ".cell{e:f}\np{c:d}"
+    assert page.read_text() != once
+    assert page.read_text().count("stylesheet") == 1
