@@ -17,7 +17,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from recbyhand.arguments import number, whole
-from recbyhand.data.batch import Batch, row_numbers
+from recbyhand.data.batch import Batch, batch_of, row_numbers
 from recbyhand.evaluation.metrics import auc, log_loss
 from recbyhand.evaluation.predict import check_logits, check_model, check_schema, device_of, predict
 from recbyhand.evaluation.ranking import evaluate_ranking
@@ -229,7 +229,7 @@ def run(
         # Parts of nearly one size: no last batch of one row, whose batch statistics mean nothing.
         for n, rows in enumerate(order.tensor_split(steps), start=1):
             rows, weight = processes.part(rows)
-            batch, look = task.train[rows].to(device), functools.partial(watch.see, n, rows)
+            batch, look = batch_of(task.train, rows).to(device), functools.partial(watch.see, n, rows)
             shared = {"compute": compute, "weight": weight}
             step(model, batch, state.optimizer, clip=clip, generator=state.draws, look=look, **shared)
             if state.scheduler is not None:
