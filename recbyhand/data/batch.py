@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -248,7 +248,8 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, change) -> Batch:
-        return type(self)(**{k: change(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return type(self)(**{k: change(v) if isinstance(v, Tensor) else v for k, v in columns.items()})
 
     def outside(self, schema: Schema) -> str:
         """Which id is outside the vocabularies of `schema`, in words; "" where none is."""
@@ -264,3 +265,39 @@ class Batch:
         """(B, 2 + Fu + Fi): one column of ids per column of `Schema.fields`, in that order."""
         pair = torch.stack([self.user, self.item], dim=1)  # (B, 2)
         return torch.cat([pair, self.user_features, self.item_features], dim=1)  # (B, 2 + Fu + Fi)
+
+
+_OF_HISTORIES = ("history", "history_mask", "history_labels", "history_time")
+
+
+class LazyBatch(Batch):
+    """A batch that gathers each column of its histories when it is first read: `fit` and `predict` make such ones.
+
+    A model meets a `Batch` like any other, but what it does not read is never gathered: for matrix factorisation
+    that was nearly half of a step. Only `vars(batch)` shows the difference.
+    """
+
+    @classmethod
+    def of(cls, gather: Callable[[str], Tensor], **columns) -> LazyBatch:
+        """`columns` are there; `gather` makes those of the histories, by name."""
+        batch = object.__new__(cls)
+        vars(batch).update(columns, _gather=gather)
+        return batch
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name not in _OF_HISTORIES or "_gather" not in vars(self):
+            raise AttributeError(f"a batch has no {name!r}")
+        vars(self)[name] = value = vars(self)["_gather"](name)
+        return value
+
+    def to(self, device) -> Batch:
+        there = {
+            k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items() if k != "_gather"
+        }
+        return self.of(lambda name: getattr(self, name).to(device), **there)
+
+
+def batch_of(examples, rows) -> Batch:
+    """`examples[rows]`, lazily where the examples can."""
+    lazily = getattr(examples, "lazily", None)
+    return examples[rows] if lazily is None else lazily(rows)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from recbyhand.arguments import number, whole
-from recbyhand.data.batch import Batch, Field, Schema, row_numbers
+from recbyhand.data.batch import Batch, Field, LazyBatch, Schema, row_numbers
 from recbyhand.data.columns import readable
 from recbyhand.data.tables import Tables, check_like
 
@@ -72,11 +72,15 @@ class Events:
 
     def window(self, user: Tensor, end: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The latest `length` events before `end`: ids, mask, labels and times, (B, L) each."""
+        place, mask = self.places(user, end, length)
+        return self.item[place].long(), mask, self.label[place], self.time[place]
+
+    def places(self, user: Tensor, end: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Where the latest `length` events before `end` stand, (B, L), and which are real; the others are at 0."""
         first = torch.maximum(self.start[user], end - length)  # (B,)
         place = torch.arange(length)  # (L,)
         mask = place < (end - first)[:, None]  # (B, L)
-        place = (first[:, None] + place) * mask  # (B, L); 0 is the padding event
-        return self.item[place].long(), mask, self.label[place], self.time[place]
+        return (first[:, None] + place) * mask, mask
 
 
 @dataclass(eq=False, repr=False)
@@ -111,6 +115,26 @@ class Examples:
             self.schema,
             None if self.edge is None else self.edge[rows],
         )
+
+    def lazily(self, rows) -> Batch:
+        """The same batch, which gathers a column of its histories when a model reads it (see `LazyBatch`)."""
+        if type(self).__getitem__ is not Examples.__getitem__:  # somebody's own way to make a batch
+            return self[rows]
+        rows, events, places = row_numbers(rows, len(self)), self.events, []
+        user, end = self.user[rows], self.end[rows]  # (B,), (B,)
+
+        def gather(column: str) -> Tensor:
+            if not places:
+                places.extend(events.places(user, end, self.schema.history))
+            place, mask = places
+            if column == "history_mask":
+                return mask
+            of = {"history": events.item, "history_labels": events.label, "history_time": events.time}[column]
+            return of[place].long() if column == "history" else of[place]
+
+        columns = {"item": self.item[rows], "time": self.time[rows], "label": self.label[rows]}
+        edge = None if self.edge is None else self.edge[rows]
+        return LazyBatch.of(gather, user=user, **columns, schema=self.schema, edge=edge)
 
     def subset(self, rows) -> Examples:
         """These rows as examples of their own, e.g. `task.test.subset(~task.test.cold_user)`."""

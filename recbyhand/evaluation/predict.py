@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recbyhand.arguments import whole
+from recbyhand.data.batch import batch_of
 
 __all__ = ["check_logits", "check_model", "check_schema", "device_of", "evaluating", "predict"]
 
@@ -91,6 +92,6 @@ def predict(model: nn.Module, examples, batch_size: int = 2048) -> Tensor:
     device, logits = device_of(model), []
     with evaluating(model):
         for start in range(0, len(examples), batch_size):
-            batch = examples[start : start + batch_size].to(device)
+            batch = batch_of(examples, slice(start, start + batch_size)).to(device)
             logits.append(check_logits(model, model(batch), len(batch)).float().cpu())
     return torch.cat(logits) if logits else torch.zeros(0)

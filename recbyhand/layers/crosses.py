@@ -28,7 +28,8 @@ class CrossedWeights(FieldColumns):
     def __init__(self, fields: Sequence[Field], pairs: Sequence[Sequence[str]]):
         super().__init__(fields)
         where = {field.name: f for f, field in enumerate(self.fields)}
-        self.pairs, self.sizes, self._columns = tuple(tuple(pair) for pair in pairs), [], []
+        self.pairs, self.sizes, self._widths = tuple(tuple(pair) for pair in pairs), [], []
+        columns = []  # of each combination: its column of a and of b, n_b, and where the rows of its pair start
         for pair in self.pairs:
             if len(pair) != 2 or not where.keys() >= set(pair):
                 raise KeyError(f"no pair {pair}: a pair is two of the fields {', '.join(where)}")
@@ -38,8 +39,10 @@ class CrossedWeights(FieldColumns):
                 raise ValueError(
                     f"{a} x {b} needs a table of {self.sizes[-1]:,} weights: cross smaller fields"
                 )
-            columns = [(self.field_of == where[name]).nonzero()[:, 0].tolist() for name in pair]
-            self._columns.append((*columns, self.fields[where[b]].size))
+            of_a, of_b = ((self.field_of == where[name]).nonzero()[:, 0].tolist() for name in pair)
+            columns += [(i, j, self.fields[where[b]].size, sum(self.sizes[:-1])) for i in of_a for j in of_b]
+            self._widths.append(len(of_a) * len(of_b))
+        self.register_buffer("_columns", torch.tensor(columns).reshape(-1, 4).T, persistent=False)  # (4, K)
         self.table = nn.Embedding(sum(self.sizes), 1)
         nn.init.zeros_(self.table.weight)
 
@@ -60,13 +63,15 @@ class CrossedWeights(FieldColumns):
 
     def forward(self, ids: Tensor) -> Tensor:
         self.check(ids)
-        x, sums, start = self.values(ids, self.table.weight.dtype), [], 0  # (B, C)
-        for (a, b, n_b), size in zip(self._columns, self.sizes, strict=True):
-            row = start + n_b * ids[:, a, None] + ids[:, None, b]  # (B, width of a, width of b)
-            w = self.table(row)[..., 0]  # (B, width of a, width of b)
-            sums.append((x[:, a, None] * x[:, None, b] * w).sum((1, 2)))  # (B,)
-            start += size
-        return torch.stack(sums, dim=1) if sums else x[:, :0]  # (B, P)
+        x = self.values(ids, self.table.weight.dtype)  # (B, C)
+        if not self.pairs:
+            return x[:, :0]  # (B, 0)
+        a, b, n_b, start = (
+            self._columns
+        )  # (K,) each: all combinations of columns of all pairs, looked up at once
+        row = start + n_b * ids.index_select(1, a) + ids.index_select(1, b)  # (B, K)
+        w = x.index_select(1, a) * x.index_select(1, b) * self.table.weight.view(-1).take(row)  # (B, K)
+        return torch.stack([part.sum(1) for part in w.split(self._widths, dim=1)], dim=1)  # (B, P)
 
 
 def feature_pairs(schema: Schema) -> tuple[tuple[str, str], ...]:

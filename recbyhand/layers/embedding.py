@@ -117,11 +117,16 @@ class FeatureEmbedding(FieldColumns):
     def forward(self, ids: Tensor) -> Tensor:
         self.check(ids)
         rows = torch.where(ids > 0, ids + self.start_of, 0)  # (B, C) padding of any field is row 0
-        v = self.table(rows)  # (B, C, d)
+        v = self.table(rows) if self.table.embedding_dim > 1 else self.numbers(rows)  # (B, C, d)
         if len(self.fields) == len(self.field_of):  # every field has one value
             return v  # (B, F, d)
         v = self.values(ids, v.dtype)[..., None] * v  # (B, C, d) x_k v_k
         return v.new_zeros(len(v), len(self.fields), v.shape[-1]).index_add(1, self.field_of, v)  # (B, F, d)
+
+    def numbers(self, rows: Tensor) -> Tensor:
+        """(B, C) rows of a table with d = 1 -> (B, C, 1): numbers are gathered faster than vectors of length 1."""
+        w = self.table.weight.view(-1).take(rows)  # (B, C)
+        return torch.where(rows > 0, w, 0)[..., None]  # padding learns nothing
 
     def vectors(self, name: str) -> Tensor:
         """(size, d): the vectors of the field called `name`, by id; padding and unknown first."""

@@ -54,4 +54,4 @@ class PairwiseInteraction(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         i, j = torch.triu_indices(v.shape[1], v.shape[1], offset=1, device=v.device)  # (P,), (P,)
-        return v[:, i] * v[:, j]  # (B, P, d)
+        return v.index_select(1, i) * v.index_select(1, j)  # (B, P, d)

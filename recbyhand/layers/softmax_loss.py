@@ -7,6 +7,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def pick(mask: Tensor, target: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """The places that are True in `mask` (...): their targets (N,), and what belongs to them, (..., d) -> (N, d).
+
+    On a device, to count them would be to wait for it. There every place stays, and one that is not meant has the
+    target 0, padding, for which the losses below ask no prediction.
+    """
+    if mask.device.type == "cpu":
+        return target[mask], *(other[mask] for other in others)
+    target = torch.where(mask, target, 0).flatten()
+    return target, *(other.flatten(0, mask.ndim - 1) for other in others)
+
+
+def mean_of_predictions(terms: Tensor, target: Tensor) -> Tensor:
+    """() the mean of terms (N,) over the rows whose target is an item, not padding; 0 if there is none."""
+    real = target > 0  # (N,)
+    return torch.where(real, terms, 0).sum() / real.sum().clamp(min=1)
+
+
 def sample_negatives(
     positive: Tensor, n_items: int, n: int = 1, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -25,11 +43,12 @@ def sample_negatives(
 def full_softmax_loss(state: Tensor, target: Tensor, items: Tensor) -> Tensor:
     r"""The mean over N predictions of $-\log \mathrm{softmax}(E h)_y$, over the whole catalogue.
 
-    state h (N, d), target y (N,) ids, items E (M, d); ids 0 and 1 are never predicted.
-    The logits go straight into the cross-entropy, which contains the softmax.
+    state h (N, d), target y (N,) ids, items E (M, d); ids 0 and 1 are never predicted, and a row whose target is 0
+    predicts nothing. The logits go straight into the cross-entropy, which contains the softmax.
     """
     logits = state @ items[2:].T  # (N, M - 2)
-    return F.cross_entropy(logits, target - 2, reduction="sum") / max(len(target), 1)  # 0 for no prediction
+    total = F.cross_entropy(logits, target - 2, reduction="sum", ignore_index=-2)  # ()
+    return total / (target > 0).sum().clamp(min=1)  # 0 for no prediction
 
 
 def sampled_softmax_loss(
@@ -63,20 +82,25 @@ def sampled_softmax_loss(
         negative = negative - (n * q[drawn]).log()  # (N, n)
     negative = negative.masked_fill(drawn == target[:, None], torch.finfo(negative.dtype).min)  # (N, n)
     logits = torch.cat([positive, negative], dim=1)  # (N, 1 + n)
-    return F.cross_entropy(logits, torch.zeros_like(target), reduction="sum") / max(len(target), 1)
+    first = torch.where(target > 0, 0, -100)  # (N,) a row without a target is left out
+    return F.cross_entropy(logits, first, reduction="sum") / (target > 0).sum().clamp(min=1)
 
 
-def negative_sampling_loss(state: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+def negative_sampling_loss(
+    state: Tensor, right: Tensor, wrong: Tensor, target: Tensor | None = None
+) -> Tensor:
     r"""Tell the item that came from one that did not.
 
     $$-\frac1N \sum \Bigl(\log \sigma(h^\top e) + \log\bigl(1 - \sigma(h^\top e')\bigr)\Bigr)$$
 
-    state h, right e, wrong e' (N, d). With e' = e the loss is at least 2 ln 2: nothing can be told apart.
+    state h, right e, wrong e' (N, d). With e' = e the loss is at least 2 ln 2: nothing can be told apart. With the
+    ids `target` (N,), a row whose target is 0 predicts nothing.
     Sources: the auxiliary loss of DIEN, Zhou et al. 2019, arXiv:1809.03672, equation 6; "negative sampling" in
     Mikolov et al. 2013, arXiv:1310.4546.
     """
     right, wrong = (state * right).sum(-1), (state * wrong).sum(-1)  # (N,), (N,)
-    return -(F.logsigmoid(right) + F.logsigmoid(-wrong)).sum() / max(len(right), 1)  # 0 for no prediction
+    terms = -(F.logsigmoid(right) + F.logsigmoid(-wrong))  # (N,)
+    return terms.sum() / max(len(right), 1) if target is None else mean_of_predictions(terms, target)
 
 
 def gbce_loss(
@@ -105,4 +129,6 @@ def gbce_loss(
     drawn = torch.randint(2, len(items), (n,), generator=generator, device=items.device)  # (n,)
     right = F.logsigmoid((state * items[target]).sum(-1))  # (N,)
     wrong = F.logsigmoid(-(state @ items[drawn].T)).masked_fill(drawn == target[:, None], 0)  # (N, n)
-    return -(beta * right.sum() + wrong.sum()) / (n + 1) / max(len(target), 1)
+    real = target > 0  # (N,)
+    right, wrong = torch.where(real, right, 0), torch.where(real[:, None], wrong, 0)
+    return -(beta * right.sum() + wrong.sum()) / (n + 1) / real.sum().clamp(min=1)

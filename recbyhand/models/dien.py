@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from recbyhand.arguments import flag, number, sizes
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import AUGRU, MLP, BilinearAttention, ItemVectors, UserVectors, concat, events_first
-from recbyhand.layers.softmax_loss import negative_sampling_loss, sample_negatives
+from recbyhand.layers.softmax_loss import negative_sampling_loss, pick, sample_negatives
 from recbyhand.models.base import Recommender, blocks
 
 
@@ -75,10 +75,9 @@ class DIEN(Recommender):
         return torch.cat([self.click(self.item(i), *side) for i in blocks(items, len(h), 1 << 14)], dim=1)
 
     def auxiliary_loss(self, h: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
-        has_next = mask[:, 1:]  # (B, L-1)
-        h, after = h[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
+        after, h = pick(mask[:, 1:], tokens[:, 1:], h[:, :-1])  # (N,), (N, d) places that have a next event
         other = sample_negatives(after, self.schema.n_items, generator=generator)[..., 0]  # (N,)
-        return negative_sampling_loss(h, self.item(after), self.item(other))
+        return negative_sampling_loss(h, self.item(after), self.item(other), after)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         h, tokens, mask = self.interests(batch)  # (B, L, d)

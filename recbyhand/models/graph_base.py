@@ -10,6 +10,7 @@ from recbyhand.arguments import flag, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.data.graph import Graph
 from recbyhand.layers import id_embedding, sample_negatives, sampled_softmax_loss
+from recbyhand.layers.softmax_loss import mean_of_predictions, pick
 from recbyhand.models.base import Recommender
 
 LOSSES = ("bce", "bpr", "softmax")
@@ -81,15 +82,24 @@ class GraphModel(Recommender):
         """
         place, row = self.find(batch.user, batch.item), getattr(batch, "edge", None)  # (B,)
         mark = torch.zeros(len(self.pair), dtype=torch.bool, device=place.device)  # (E + 1,)
-        mark[place if row is None else place[row >= 0]] = True
+        mark[place if row is None else torch.where(row >= 0, place, len(self.edge_row))] = True
         return mark[:-1] & (self.edge_row >= 0)
+
+    def edges_without(self, gone: Tensor) -> Tensor:
+        """The edges but for those that are True in `gone` (E,).
+
+        On a device, to count what stays would be to wait for it. There an edge that goes becomes one from padding to
+        padding, node 0, which nobody hears.
+        """
+        gone = gone.repeat(2)  # (2 E,) both directions
+        return self.edges[:, ~gone] if gone.device.type == "cpu" else torch.where(gone, 0, self.edges)
 
     def nodes(self, batch: Batch | None = None) -> Tensor:
         """h (N, d). While training, without the batch's own edges, in both directions."""
         if self.training:
             if batch is None or self.own_edges:
                 return self.propagate(self.edges)
-            return self.propagate(self.edges[:, ~self.own(batch).repeat(2)])
+            return self.propagate(self.edges_without(self.own(batch)))
         if torch.is_grad_enabled() or torch.is_inference_mode_enabled():
             return self.propagate(self.edges)
         weights = list(
@@ -126,7 +136,7 @@ class GraphModel(Recommender):
         if self.kind == "bce":
             return {"click": F.binary_cross_entropy_with_logits(self(batch), batch.label)}
         h, liked = self.nodes(batch), batch.label > 0  # (N, d), (B,)
-        user, item = batch.user[liked], batch.item[liked]  # (P,), (P,)
+        item, user = pick(liked, batch.item, batch.user)  # (P,), (P,)
         u, v = h[user], h[self.n_users :]  # (P, d), (n_items, d)
         if self.biases:  # what a user adds to all items changes no order
             u = torch.cat([u, torch.ones_like(u[:, :1])], dim=1)  # (P, d + 1)
@@ -135,4 +145,4 @@ class GraphModel(Recommender):
             return {"softmax": sampled_softmax_loss(u, item, v, self.negatives, generator=generator)}
         other = sample_negatives(item, len(v), generator=generator)[:, 0]  # (P,)
         difference = (u * (v[item] - v[other])).sum(-1)  # (P,)
-        return {"bpr": -F.logsigmoid(difference).sum() / max(len(item), 1)}
+        return {"bpr": mean_of_predictions(-F.logsigmoid(difference), item)}

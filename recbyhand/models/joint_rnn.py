@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recbyhand.arguments import number, size
 from recbyhand.data.batch import Batch, Schema
 from recbyhand.layers import events_first, full_softmax_loss, id_embedding, last_state, sampled_softmax_loss
+from recbyhand.layers.softmax_loss import pick
 from recbyhand.models.base import Recommender
 from recbyhand.models.rnn_recommender import recurrent
 
@@ -59,7 +60,7 @@ class JointRNN(Recommender):
 
     def next_item_loss(self, states: Tensor, tokens: Tensor, mask: Tensor, generator=None) -> Tensor:
         has_next = mask[:, 1:]  # (B, L-1) position t has a real successor
-        h, target = states[:, :-1][has_next], tokens[:, 1:][has_next]  # (N, d), (N,)
+        target, h = pick(has_next, tokens[:, 1:], states[:, :-1])  # (N,), (N, d)
         if self.sampled:
             return sampled_softmax_loss(h, target, self.item.weight, self.sampled, generator=generator)
         return full_softmax_loss(h, target, self.item.weight)

@@ -73,7 +73,7 @@ class SASRec(Recommender):
         after = nn.functional.pad(tokens[:, 1:], (0, 1))  # (B, T) the next event, 0 where there is none
         newest = mask & (after == 0)  # (B, T)
         after = torch.where(newest & (batch.label > 0)[:, None], batch.item[:, None], after)  # (B, T)
-        h, after, e = h[after > 1], after[after > 1], self.item.weight  # (N, d), (N,), (M, d)
+        (after, h), e = losses.pick(after > 1, after, h), self.item.weight  # (N,), (N, d), (M, d)
         if self.kind == "softmax":
             return {"next": losses.full_softmax_loss(h, after, e)}
         if self.kind == "sampled":
@@ -81,4 +81,4 @@ class SASRec(Recommender):
         if self.kind == "gbce":
             return {"next": losses.gbce_loss(h, after, e, self.negatives, self.calibration, generator)}
         other = losses.sample_negatives(after, len(e), generator=generator)[..., 0]  # (N,)
-        return {"next": losses.negative_sampling_loss(h, self.item(after), self.item(other))}
+        return {"next": losses.negative_sampling_loss(h, self.item(after), self.item(other), after)}

@@ -12,7 +12,7 @@ from recbyhand.layers import MLP, LearnedPositions, TransformerDecoder, Transfor
 from recbyhand.layers.embedding import id_embedding
 from recbyhand.layers.mlp import concat
 from recbyhand.layers.recurrence import events_first, last_state
-from recbyhand.layers.softmax_loss import full_softmax_loss, sampled_softmax_loss
+from recbyhand.layers.softmax_loss import full_softmax_loss, mean_of_predictions, pick, sampled_softmax_loss
 from recbyhand.models.base import Recommender, blocks
 
 
@@ -85,11 +85,11 @@ class Transformer4Rec(Recommender):
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         s, tokens, real = self.states(batch)  # (B, L + 1, d), (B, L), (B, L + 1)
         logit, mask = self.score(last_state(s, real), batch.item), real[:, 1:]  # (B,), (B, L)
-        s, after, e = s[:, :-1][mask], tokens[mask], self.item.weight  # (N, d), (N,), (M, d)
+        liked = events_first(batch.history_labels, batch.history_mask)[0]  # (B, L)
+        (after, s, liked), e = pick(mask, tokens, s[:, :-1], liked), self.item.weight  # (N,), (N, d), (N,), (M, d)
         if self.label is not None:
-            liked = events_first(batch.history_labels, batch.history_mask)[0][mask]  # (N,)
             loss = F.binary_cross_entropy_with_logits(self.score(s, after), liked, reduction="none")  # (N,)
-            auxiliary = loss.sum() / max(len(after), 1)
+            auxiliary = mean_of_predictions(loss, after)
         elif self.sampled:
             auxiliary = sampled_softmax_loss(s, after, e, self.sampled, generator=generator)
         else:

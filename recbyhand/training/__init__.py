@@ -2,7 +2,8 @@
 
 `loop`        one step, all epochs (`fit`), and what a lesson calls (`train`)
 `watch`       looks at losses and gradients, and names the rows where one is not finite
-`checkpoint`  what a run is between two epochs (`State`), and a model in a file (`save`, `load`)
+`checkpoint`  what a run is between two epochs (`State`), a run in a file, a model in a file (`save`, `load`)
+`processes`   several processes that train one model
 `randomness`  `seed`, and random numbers that depend on it alone
 """
 

@@ -1,11 +1,15 @@
-"""What a run of `fit` is between two epochs (`State`), and a model in a file (`save`, `load`)."""
+"""What a run of `fit` is between two epochs (`State`), also in a file, and a model in a file (`save`, `load`)."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import math
 import os
+import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from recbyhand.data.batch import Schema
+from recbyhand.training.processes import Processes
 
 _PROGRESS = ("epoch", "log", "best", "best_epoch", "kept")
 
@@ -85,6 +90,89 @@ class State:
             setattr(self, name, saved[name])
 
 
+# ------------------------------------------------------------------------------------------------ a run in a file
+
+
+def write_state(path: Path, state: State, run: dict[str, str], processes: Processes) -> None:
+    """Write the state to `path`, which until then holds the state before, and then this one: never half of one.
+
+    `run` says in words what must be the same where the run goes on. Each process has random numbers of its own, and
+    process 0 writes those of all.
+    """
+    saved = state.state_dict()
+    random = processes.gather(saved.pop("random"))
+    if processes.rank == 0:
+        with in_one_go(path, path.with_name(f".{path.name}.unfinished")) as unfinished:
+            torch.save({"run": run, "random": random, **saved}, unfinished)
+
+
+def read_state(path: Path, state: State, run: dict[str, str], processes: Processes) -> bool:
+    """Put the state in the file into `state`; False, and nothing done, where there is no file.
+
+    Nothing in the file is executed. Raises ValueError for a file that `write_state` has not written, or of a run
+    with other settings.
+    """
+
+    def read() -> dict | None:
+        if not path.exists():
+            return None
+        content = io.BytesIO(path.read_bytes())
+        try:
+            saved = torch.load(content, map_location="cpu", weights_only=True)
+            before = saved["run"]
+        except (
+            pickle.UnpicklingError,
+            RuntimeError,
+            OSError,
+            EOFError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise ValueError(f"resume: {path} is not a file that fit has written: {error}") from None
+        for name, value in run.items():
+            if before.get(name) != value:
+                raise ValueError(
+                    f"resume: {path} is of a run with {name}={before.get(name)}, not {value}. Give the same, or "
+                    "another file; without the file, training begins anew."
+                )
+        return saved
+
+    saved = processes.of_first(read)
+    if saved is None:
+        return False
+    try:
+        state.load_state_dict(saved | {"random": saved["random"][processes.rank]})
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"resume: {path} does not fit this model or optimizer: {error}") from error
+    return True
+
+
+@contextlib.contextmanager
+def in_one_go(path: Path, unfinished: Path) -> Iterator[Path]:
+    """A place to write to, which takes the name `path` when all is written: a reader never meets half a file.
+
+    Whatever happens before that, a kill, a full disk or a power cut, leaves `path` as it was.
+    """
+    try:
+        yield unfinished
+        with open(unfinished, "rb") as file:
+            os.fsync(file.fileno())  # on the disk, and not only on its way
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def writable(path) -> Path:
+    """The path of a file to write, with `~` spelled out. FileNotFoundError for a folder, or where there is none."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder: add a name, such as {path / 'model.safetensors'}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent}: make it first, or save elsewhere.")
+    return path
+
+
 # --------------------------------------------------------------------------------------------- a model in a file
 
 _FORMAT = "1"
@@ -124,19 +212,12 @@ def save(model: nn.Module, path) -> None:
     # A weight may be used twice under two names; a file of tensors has no aliases, so each is written out.
     tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
     header = {"recbyhand": _FORMAT, "model": name, "settings": settings, "schema": schema.to_json()}
-    path = Path(path).expanduser()
-    if path.is_dir():
-        raise FileNotFoundError(f"{path} is a folder: add a name, such as {path / 'model.safetensors'}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent}: make it first, or save elsewhere.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    path = writable(path)
     try:
-        save_file(tensors, unfinished, metadata=header)
-        os.replace(unfinished, path)  # in one go: a reader never meets half a file
+        with in_one_go(path, path.with_name(f".{path.name}.{os.getpid()}")) as unfinished:
+            save_file(tensors, unfinished, metadata=header)
     except SafetensorError as error:  # a full disk, a folder that is not ours
         raise OSError(f"{path} could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load(path) -> nn.Module:

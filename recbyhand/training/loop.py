@@ -17,12 +17,13 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from recbyhand.arguments import number, whole
-from recbyhand.data.batch import Batch, row_numbers
+from recbyhand.data.batch import Batch, batch_of, row_numbers
 from recbyhand.evaluation.metrics import auc, log_loss
 from recbyhand.evaluation.predict import check_logits, check_model, check_schema, device_of, predict
 from recbyhand.evaluation.ranking import evaluate_ranking
 from recbyhand.training import randomness
-from recbyhand.training.checkpoint import State
+from recbyhand.training.checkpoint import State, read_state, writable, write_state
+from recbyhand.training.processes import ALONE, Processes
 from recbyhand.training.watch import Watch, progress_bar
 
 
@@ -59,19 +60,22 @@ def step(
     clip: float | None = None,
     generator: torch.Generator | None = None,
     look: Callable | None = None,
+    compute: Callable = losses,
+    weight: float = 1.0,
 ) -> dict[str, Tensor]:
     """One step downhill on one batch: forwards, backwards, and the optimizer moves the weights.
 
     clip        the largest norm the gradient may have: a longer one is shortened to it
     generator   for a model whose `loss` samples
     look        called as look(values, logits, norm) before the weights move; may raise
+    compute, weight   where several processes share a batch: what makes gradients common, and the weight of this part
 
     Returns "loss" and, where there are several, its terms: (), detached, on the device of the model.
     """
-    terms, logits = losses(model, batch, generator)
+    terms, logits = compute(model, batch, generator)
     loss = sum(terms.values())  # ()
     optimizer.zero_grad()
-    loss.backward()
+    (loss if weight == 1 else weight * loss).backward()
     weights = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm = nn.utils.get_total_norm([p.grad for p in weights])  # ()
     values = {"loss": loss} | (terms if len(terms) > 1 else {}) | {"loss": loss}
@@ -101,6 +105,7 @@ def fit(
     schedule: Callable | None = None,
     clip: float | None = None,
     sampler: Iterable[int] | None = None,
+    resume=None,
 ) -> pd.DataFrame:
     """Train on `task.train`, keep the weights of the best epoch on `task.valid`. What is minimised: see `losses`.
 
@@ -121,6 +126,12 @@ def fit(
     clip        the largest norm of a gradient (see `step`)
     sampler     row numbers of `task.train`, read anew each epoch: a sampler of torch, a list, a tensor. Without
                 it, every row once, in random order
+    resume      a file for the state of the run, written after each epoch. A run that finds it goes on where that
+                one was cut, whatever cut it, and ends as it would have ended, to the last digit (what a sampler
+                remembers is not in the file); one that was at its end gives back what it had. `epochs` and
+                `patience` may be others than before; delete the file to begin anew
+
+    Under `torchrun` the processes share every batch, and each ends with the same model: see `training.processes`.
 
     Returns one row per epoch: epoch, loss, one column per named term, valid_auc, valid_log_loss, valid_ and the
     name of a ranking to monitor, seconds and best (True for the epoch whose weights the model now has). The model
@@ -128,7 +139,8 @@ def fit(
     early and keeps what was learned.
 
     Raises FloatingPointError at the first loss or gradient that is not finite, naming epoch, step and rows, and
-    after an epoch that leaves scores of validation not finite, naming epoch and rate.
+    after an epoch that leaves scores of validation not finite, naming epoch and rate. ValueError for a file to
+    resume from that is of a run with other settings.
     """
     check_model(model)
     if not hasattr(task, "train"):
@@ -144,26 +156,33 @@ def fit(
     if len(task.train) == 0:
         raise ValueError("The training set is empty: there is nothing to learn from.")
     _check_monitor(monitor, task, patience)
+    resume = None if resume is None else writable(resume)
+    processes = Processes.join(device)
     if device is not None:
         try:
-            model.to(device)
+            model.to(processes.device(device))
         except (AssertionError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"device={device!r} is not to be had here ({reason}): leave it out") from error
     device, optimizer = device_of(model), _optimizer(model, optimizer, lr, weight_decay)
-    # Training that goes on loads its state here; with several processes, each has a part of the rows (`sampler`).
+    own = seed + processes.rank * 1_000_003  # what depends on rows is drawn anew in each process
     state = State(
         model,
         optimizer,
         _scheduler(schedule, optimizer),
         order=torch.Generator().manual_seed(seed),
-        draws=torch.Generator(device).manual_seed(seed + 1),
+        draws=torch.Generator(device).manual_seed(own + 1),
     )
     modes = [(module, module.training) for module in model.modules()]
     try:
-        with randomness.random_state(seed, device), progress_bar(progress) as bar:
+        with randomness.random_state(own, device), progress_bar(progress and processes.rank == 0) as bar:
+            keep = None
+            if resume is not None:
+                about = _about(state, task, batch_size, seed, monitor, clip, processes)
+                read_state(resume, state, about, processes)
+                keep = functools.partial(write_state, resume, state, about, processes)
             try:
-                run(state, task, epochs, batch_size, patience, monitor, clip, sampler, bar)
+                run(state, task, epochs, batch_size, patience, monitor, clip, sampler, bar, processes, keep)
             except KeyboardInterrupt:
                 bar.close()
                 keeps = f"The weights of epoch {state.best_epoch}" if state.kept else "What was learned"
@@ -180,29 +199,48 @@ def fit(
     return state.table()
 
 
-def run(state: State, task, epochs: int, batch_size: int, patience, monitor: str, clip, sampler, bar) -> None:
-    """The loop itself: from the epoch after `state.epoch` to the last."""
+def run(
+    state: State,
+    task,
+    epochs: int,
+    batch_size: int,
+    patience: int | None,
+    monitor: str,
+    clip: float | None,
+    sampler: Iterable[int] | None,
+    bar,
+    processes: Processes = ALONE,
+    keep: Callable | None = None,
+) -> None:
+    """The loop itself: from the epoch after `state.epoch` to the last. `keep()` is called after each."""
     model, device = state.model, device_of(state.model)
-    watch = Watch(model, state.optimizer, device)
+    watch, compute = Watch(model, state.optimizer, device), processes.losses(model, losses)
     for epoch in range(state.epoch + 1, epochs + 1):
+        if patience is not None and state.epoch - state.best_epoch >= patience:
+            break
         started = time.perf_counter()
         model.train()
         order = _order(len(task.train), sampler, state.order)  # (N,)
+        if sampler is not None:  # which may draw: all processes follow the first
+            order = processes.of_first(lambda order=order: order)
         steps = math.ceil(len(order) / batch_size)
         bar.total = bar.n + (epochs + 1 - epoch) * steps
         watch.start(epoch, len(order))
         # Parts of nearly one size: no last batch of one row, whose batch statistics mean nothing.
         for n, rows in enumerate(order.tensor_split(steps), start=1):
-            batch, look = task.train[rows].to(device), functools.partial(watch.see, n, rows)
-            step(model, batch, state.optimizer, clip=clip, generator=state.draws, look=look)
+            rows, weight = processes.part(rows)
+            batch, look = batch_of(task.train, rows).to(device), functools.partial(watch.see, n, rows)
+            shared = {"compute": compute, "weight": weight}
+            step(model, batch, state.optimizer, clip=clip, generator=state.draws, look=look, **shared)
             if state.scheduler is not None:
                 state.scheduler.step()
             bar.update()
-        row = {"epoch": epoch} | watch.look() | validate(model, task, monitor, watch)
+        processes.average_statistics(model)
+        row = {"epoch": epoch} | processes.sum(watch.look()) | validate(model, task, monitor, watch)
         state.end_epoch(row | {"seconds": time.perf_counter() - started}, _score(row, monitor))
+        if keep is not None:
+            keep()
         bar.set_postfix_str(f"valid AUC {row['valid_auc']:.4f}")
-        if patience is not None and epoch - state.best_epoch >= patience:
-            break
 
 
 def validate(model: nn.Module, task, monitor: str, watch: Watch) -> dict[str, float]:
@@ -252,6 +290,22 @@ def _score(row: dict, monitor: str) -> float:
     """What the epoch is worth: more is better, nan if nothing tells."""
     value = row.get(f"valid_{monitor}", math.nan)
     return -row["valid_log_loss"] if monitor == "log_loss" or math.isnan(value) else value
+
+
+def _about(state: State, task, batch_size: int, seed: int, monitor: str, clip, processes: Processes) -> dict:
+    """What must be the same where a run goes on, in words: model, data, steps."""
+    model, train = state.model, task.train
+    of_model = getattr(model, "settings", None)
+    plain = {name: v for name, v in (of_model or {}).items() if isinstance(v, (str, int, float, tuple))}
+    about = {"model": type(model).__name__} | {f"{type(model).__name__}.{k}": v for k, v in plain.items()}
+    sums = {
+        f"sum of task.train.{name}": getattr(train, name).sum().item() for name in ("user", "item", "label")
+    }
+    about |= {"rows": len(train)} | sums
+    about |= {"batch_size": batch_size, "seed": seed, "monitor": monitor, "clip": clip}
+    about |= {"optimizer": type(state.optimizer).__name__} | state.optimizer.defaults
+    about |= {"schedule": type(state.scheduler).__name__, "processes": processes.size}
+    return {name: repr(value) for name, value in about.items()}
 
 
 _ADAMW = {"lr": 5e-3, "weight_decay": 0.01}

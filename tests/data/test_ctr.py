@@ -20,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbyhand.data import Batch, Schema, Tables, Task, ctr, from_frames, planted
+from recbyhand.models import MatrixFactorization
+from recbyhand.training import fit
 
 L = 3
 PARTS = ("train", "valid", "test")
@@ -590,3 +592,39 @@ def test_before_its_test_a_task_ranks_for_validation():
         assert set(ranking.relevant[ranking.relevant[:, 0] == row, 1].tolist()) == liked
         assert ranking.batch.time[row] == valid.time.min()
         assert (ranking.batch.history_time[row] < valid.time.min()).all()
+
+
+def test_a_lazy_batch_is_the_same_batch(task):
+    part, rows = task.train, torch.tensor([7, 3, 3])
+    assert equal(part.lazily(rows), part[rows])
+    assert equal(part.lazily(slice(2, 9)).to("cpu")[1:3], part[3:5])
+    other = dataclasses.replace(part.lazily(rows), item=part.item[:3])
+    assert equal(other, dataclasses.replace(part[rows], item=part.item[:3]))
+    assert part.lazily(rows).to("meta").history.is_meta
+    for copied in (copy.deepcopy(part.lazily(rows)[:]), copy.copy(part.lazily(rows))):
+        assert torch.equal(copied.history_time, part[rows].history_time)
+    with pytest.raises(AttributeError, match="has no 'histories'"):
+        getattr(part.lazily(rows), "histories")  # noqa: B009
+
+
+def test_a_lazy_batch_gathers_what_is_read_and_nothing_else(task, monkeypatch):
+    asked, places = [], type(task.events).places
+    monkeypatch.setattr(type(task.events), "places", lambda *args: asked.append(1) or places(*args))
+    batch = task.train.lazily([5, 6]).to("cpu")
+    assert len(batch.ids()) == len(batch) == 2
+    assert not asked
+    before = set(vars(batch))
+    assert batch.history.shape == batch.history_mask.shape == (2, L)
+    assert set(vars(batch)) - before == {"history", "history_mask"}
+    assert asked == [1]
+    fit(MatrixFactorization(task.schema, dim=2), task, epochs=1)
+    assert asked == [1]
+
+
+def test_examples_with_a_way_of_their_own_keep_it(task):
+    class Reversed(type(task.train)):
+        def __getitem__(self, rows):
+            return super().__getitem__(rows)[::-1]
+
+    part = Reversed(**vars(task.train))
+    assert equal(part.lazily([5, 6]), task.train[[6, 5]])

@@ -12,6 +12,7 @@ from recbyhand.layers import (
     sample_negatives,
     sampled_softmax_loss,
 )
+from recbyhand.layers.softmax_loss import gbce_loss, pick
 
 
 def test_conv1d_equals_torch():
@@ -77,3 +78,36 @@ def test_negative_sampling_is_two_binary_cross_entropies_averaged():
     torch.testing.assert_close(negative_sampling_loss(state, right, wrong), loss / 7)
     none = torch.zeros(0, 4)
     assert negative_sampling_loss(none, none, none) == 0
+
+
+def test_places_without_a_target_change_no_loss():
+    """On a device nobody counts the places that have a next event: all stay, and those without have target 0."""
+    g = torch.Generator().manual_seed(0)
+    items, state, target = (
+        torch.randn(9, 4, generator=g),
+        torch.randn(6, 4, generator=g),
+        torch.tensor([3, 0, 5, 8, 0, 2]),
+    )
+    real = target > 0
+    other = torch.tensor([4, 2, 6, 7, 3, 5])
+    for loss in (
+        lambda h, t, o: full_softmax_loss(h, t, items),
+        lambda h, t, o: sampled_softmax_loss(h, t, items, 5, generator=torch.Generator().manual_seed(1)),
+        lambda h, t, o: gbce_loss(h, t, items, 5, generator=torch.Generator().manual_seed(1)),
+        lambda h, t, o: negative_sampling_loss(h, items[t], items[o], t),
+    ):
+        torch.testing.assert_close(loss(state, target, other), loss(state[real], target[real], other[real]))
+        assert loss(state[:2], target[:2] * 0, other[:2]) == 0
+
+
+def test_pick_chooses_on_the_cpu_and_marks_elsewhere():
+    mask, target, state = (
+        torch.tensor([[True, False], [True, True]]),
+        torch.tensor([[3, 4], [5, 6]]),
+        torch.randn(2, 2, 3),
+    )
+    ids, h = pick(mask, target, state)
+    assert ids.tolist() == [3, 5, 6]
+    assert torch.equal(h, state[mask])
+    ids, h = pick(mask.to("meta"), target.to("meta"), state.to("meta"))
+    assert (ids.shape, h.shape) == ((4,), (4, 3))

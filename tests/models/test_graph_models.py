@@ -434,3 +434,13 @@ def test_saved_and_loaded_with_its_graph(tmp_path, kind):
     again = rbh.load(tmp_path / "m.safetensors")
     assert torch.equal(again(batch), model(batch))
     assert torch.equal(again.settings["graph"].edge, GRAPH.edge)
+
+
+def test_edges_sent_to_padding_are_as_good_as_gone(make):
+    """So they go on a device, where nobody counts what stays."""
+    model, gone = make().eval(), torch.rand(len(GRAPH), generator=torch.Generator().manual_seed(0)) < 0.3
+    assert 3 < gone.sum() < len(gone)
+    h = model.propagate(model.edges_without(gone))
+    other = model.propagate(torch.where(gone.repeat(2), 0, model.edges))
+    torch.testing.assert_close(other[1:], h[1:])
+    assert not torch.allclose(model.propagate(model.edges)[1:], h[1:])
