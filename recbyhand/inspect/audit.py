@@ -28,10 +28,6 @@ class Fault(Exception):
     """What is wrong, in words and shapes, and what to do."""
 
 
-class Untried(Exception):
-    """Nothing can be said before another line holds."""
-
-
 @dataclass(frozen=True)
 class Finding:
     """One line of a report: `passed` is None where the property could not be tried."""
@@ -121,26 +117,26 @@ def audit(make: Callable, task) -> Audit:
     What no audit of this kind sees: a model that read a file or `task.dataset`, a graph that was made outside `make`,
     an auxiliary loss that may look at its own answer. Raises TypeError where `make` makes no model.
     """
-    subject = Subject(make, task)
-    name = type(subject.fresh).__name__
-    findings = tuple(_try(subject, *line) for line in LINES)
-    reads = {}
-    if all(finding.passed for finding in findings[:2]):
-        reads = {what: subject.moves(change) for what, change in READS.items()}
-    return Audit(name, findings, reads)
+    subject, findings = Subject(make, task), {}
+    for line in LINES:
+        unmet = [need for need in line.needs if not findings[need].passed]
+        findings[line.name] = Finding(
+            line.kind, line.name, *((None, f"After `{unmet[0]}`.") if unmet else _try(line, subject))
+        )
+    sound = findings[SHAPE].passed and findings["finite numbers"].passed
+    reads = {what: subject.moves(change) for what, change in READS.items()} if sound else {}
+    return Audit(type(subject.fresh).__name__, tuple(findings.values()), reads)
 
 
-def _try(subject: Subject, kind: str, name: str, look: Callable) -> Finding:
+def _try(line: Line, subject: Subject) -> tuple[bool, str]:
     try:
         with random_state(0, torch.device("cpu")):
-            return Finding(kind, name, True, look(subject) or "")
-    except Untried as reason:
-        return Finding(kind, name, None, str(reason))
+            return True, line.look(subject) or ""
     except Fault as fault:
-        return Finding(kind, name, False, str(fault))
+        return False, str(fault)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
-        return Finding(kind, name, False, f"It stopped with {type(error).__name__}: {first}")
+        return False, f"It stopped with {type(error).__name__}: {first}"
 
 
 # ------------------------------------------------------------------------------------------ what is looked at
@@ -158,8 +154,8 @@ class Subject:
         self.ragged = _ragged(self.rows[:64])
 
     @property
-    def name(self) -> str:
-        return type(self.fresh).__name__
+    def trains(self) -> bool:
+        return any(p.requires_grad for p in self.fresh.parameters())
 
     def taught(self) -> tuple[nn.Module, dict[str, Tensor | None]]:
         """A model built anew and trained for a few steps; and, by name, the summed size of each weight's gradients."""
@@ -171,7 +167,7 @@ class Subject:
                 optimizer = torch.optim.AdamW(weights.values(), lr=0.01)
                 generator = torch.Generator().manual_seed(0)
                 for _ in range(STEPS):
-                    step(model, self.rows, optimizer, generator=generator)
+                    step(model, _copy(self.rows), optimizer, generator=generator)
                     for name, p in weights.items():
                         if p.grad is not None:
                             size[name] = p.grad.abs() + (0 if size[name] is None else size[name])
@@ -193,13 +189,10 @@ class Subject:
         return model.eval()
 
     def scores(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
-        """(B, numbers per row), in evaluation mode."""
+        """(B,) in evaluation mode, always with the same random numbers."""
         model = self.loud if model is None else model
         with random_state(0, torch.device("cpu")), evaluating(model):
-            logits = model(_copy(batch))
-        if not isinstance(logits, Tensor) or logits.shape[:1] != (len(batch),):
-            raise Untried("Mend `one logit per row` first.")
-        return logits.detach().reshape(len(batch), -1).float()
+            return model(_copy(batch)).detach().float()
 
     def moves(self, change: Callable[[Batch], Batch]) -> bool:
         """Does any score move when all rows are changed so?"""
@@ -208,11 +201,8 @@ class Subject:
 
 def _apart(one: Tensor, other: Tensor, tolerance: float = 1e-4) -> Tensor:
     """(B,) True where two answers differ by more than rounding; nan equals nan."""
-    if one.shape != other.shape:
-        return torch.ones(len(one), dtype=torch.bool)
-    scale = 1 + torch.maximum(one.abs(), other.abs()).nan_to_num().amax()
-    same = ((one - other).abs() <= tolerance * scale) | (one.isnan() & other.isnan()) | (one == other)
-    return ~same.all(1)
+    scale = 1 + torch.maximum(one.abs(), other.abs()).nan_to_num(posinf=0).amax()
+    return ~(((one - other).abs() <= tolerance * scale) | (one.isnan() & other.isnan()) | (one == other))
 
 
 def _copy(batch: Batch) -> Batch:
@@ -237,14 +227,25 @@ def _first(wrong: Tensor, batch: Batch) -> str:
     return f"row {rows[0]} ({f'{events} events' if events else 'an empty history'}){others}"
 
 
-LINES: list[tuple[str, str, Callable]] = []
+@dataclass(frozen=True)
+class Line:
+    """A property: `look` returns a remark or raises `Fault`; it is not tried before those it `needs` hold."""
+
+    kind: str
+    name: str
+    needs: tuple[str, ...]
+    look: Callable[[Subject], str | None]
 
 
-def line(kind: str, name: str) -> Callable:
-    """Register a property: a function of the `Subject` that returns a remark, or raises `Fault` or `Untried`."""
+LINES: list[Line] = []
+SHAPE = "one logit per row"
+
+
+def line(kind: str, name: str, *needs: str) -> Callable:
+    """Register the decorated function as the line of this name."""
 
     def register(look: Callable) -> Callable:
-        LINES.append((kind, name, look))
+        LINES.append(Line(kind, name, needs, look))
         return look
 
     return register
@@ -253,7 +254,7 @@ def line(kind: str, name: str) -> Callable:
 # -------------------------------------------------------------------------------------------------- interface
 
 
-@line("interface", "one logit per row")
+@line("interface", SHAPE)
 def _shape(it: Subject) -> str:
     batches = {"64 rows": it.ragged, "a single row": it.ragged[-1:], "padding only": _emptied(it.ragged[:3])}
     for what, batch in batches.items():
@@ -268,22 +269,21 @@ def _shape(it: Subject) -> str:
     return "also of one row, and of padding only"
 
 
-@line("interface", "finite numbers")
+@line("interface", "finite numbers", SHAPE)
 def _finite(it: Subject) -> None:
     for model in (it.fresh, it.loud):
         scores = it.scores(it.ragged, model)
-        if (wrong := ~scores.isfinite().all(1)).any():
+        if (wrong := ~scores.isfinite()).any():
             raise Fault(
-                f"{_first(wrong, it.ragged)}: the score is {scores[wrong][0, 0].item()}. Look for a division by the "
+                f"{_first(wrong, it.ragged)}: the score is {scores[wrong][0].item()}. Look for a division by the "
                 "number of events, a softmax over nothing, the logarithm of 0."
             )
 
 
-@line("interface", "a loss to train on")
+@line("interface", "a loss to train on", SHAPE)
 def _loss(it: Subject) -> str:
-    if not any(p.requires_grad for p in it.fresh.parameters()):
+    if not it.trains:
         return "no weights: it counts"
-    _one_number(it)
     model = copy.deepcopy(it.fresh).train()
     for batch in (it.rows, it.ragged):
         terms, _ = losses(model, _copy(batch), torch.Generator().manual_seed(0))
@@ -297,9 +297,8 @@ def _loss(it: Subject) -> str:
     return ", ".join(terms)
 
 
-@line("interface", "every weight learns")
+@line("interface", "every weight learns", SHAPE, "a loss to train on")
 def _learns(it: Subject) -> str:
-    _one_number(it)
     _, size = it.taught()
     named = dict(it.fresh.named_parameters())
     for name, gradient in size.items():
@@ -317,13 +316,12 @@ def _learns(it: Subject) -> str:
     return f"{sum(p.numel() for p in named.values() if p.requires_grad):,} numbers"
 
 
-@line("interface", "predictions repeat")
+@line("interface", "predictions repeat", SHAPE)
 def _repeats(it: Subject) -> None:
     before = copy.deepcopy(it.loud.state_dict())
     with evaluating(it.loud):
         answers = [it.loud(_copy(it.rows)) for _ in range(2)]
-    it.scores(it.rows)
-    if _apart(*(answer.reshape(len(it.rows), -1) for answer in answers)).any():
+    if _apart(*answers).any():
         raise Fault(
             "Asked twice in evaluation mode, it gives two answers: dropout or noise goes on. F.dropout needs "
             "training=self.training; nn.Dropout knows by itself."
@@ -333,7 +331,7 @@ def _repeats(it: Subject) -> None:
             raise Fault(f"Predicting changes {name}: only training may.")
 
 
-@line("interface", "each row by itself")
+@line("interface", "each row by itself", SHAPE, "predictions repeat")
 def _alone(it: Subject) -> None:
     together = it.scores(it.rows)
     back = torch.arange(len(it.rows)).flip(0)
@@ -349,20 +347,20 @@ def _alone(it: Subject) -> None:
             other = it.scores(it.rows[rows])
         if (wrong := _apart(together[rows], other)).any():
             at = int(wrong.nonzero()[0, 0])
-            a, b = together[rows][at, 0].item(), other[at, 0].item()
+            a, b = together[rows][at].item(), other[at].item()
             raise Fault(
                 f"Row {int(rows[at])} scores {a:.4f} in a batch of {len(it.rows)} and {b:.4f} {what}. A mean, a "
                 "softmax or a norm runs over the batch axis 0, or rows are looked up by their place."
             )
 
 
-@line("interface", "the batch stays as it is")
+@line("interface", "the batch stays as it is", SHAPE)
 def _intact(it: Subject) -> None:
     for model, mode in ((copy.deepcopy(it.fresh), True), (it.fresh, False)):
         for batch in (it.rows, it.ragged):
             mine = _copy(batch)
             model.train(mode)
-            losses(model, mine, torch.Generator().manual_seed(0)) if mode and _trains(it) else model(mine)
+            losses(model, mine, torch.Generator().manual_seed(0)) if mode and it.trains else model(mine)
             for name, value in vars(mine).items():
                 if isinstance(value, Tensor) and not torch.equal(value, getattr(batch, name)):
                     raise Fault(
@@ -371,25 +369,23 @@ def _intact(it: Subject) -> None:
     it.fresh.eval()
 
 
-@line("interface", "scores tell rows apart")
+@line("interface", "scores tell rows apart", SHAPE)
 def _varies(it: Subject) -> None:
     scores = it.scores(it.rows)
-    if not _apart(scores, scores[:1].expand_as(scores)).any():
-        raise Fault(f"All {len(scores)} rows score {scores[0, 0].item():.4f}, even with random weights.")
+    if not _apart(scores, scores[0].expand_as(scores)).any():
+        raise Fault(f"All {len(scores)} rows score {scores[0].item():.4f}, even with random weights.")
 
 
-@line("interface", "reads the item")
+@line("interface", "reads the item", SHAPE, "scores tell rows apart")
 def _item(it: Subject) -> None:
-    _needs_variety(it)
     if not it.moves(READS["item"]):
         raise Fault(
             "Another batch.item moves no score: every film is as good as the next. Let it enter the head."
         )
 
 
-@line("interface", "reads the person")
+@line("interface", "reads the person", SHAPE, "scores tell rows apart")
 def _person(it: Subject) -> None:
-    _needs_variety(it)
     if not it.moves(lambda batch: READS["user"](READS["history"](batch))):
         raise Fault("Another user with another history moves no score: everybody gets the same list.")
 
@@ -397,7 +393,7 @@ def _person(it: Subject) -> None:
 # ---------------------------------------------------------------------------------------------------- leakage
 
 
-@line("leakage", "blind to the label")
+@line("leakage", "blind to the label", SHAPE)
 def _label(it: Subject) -> None:
     for other in (1 - it.rows.label, torch.full_like(it.rows.label, 0.5)):
         if it.moves(lambda batch, other=other: dataclasses.replace(batch, label=other)):
@@ -406,7 +402,7 @@ def _label(it: Subject) -> None:
             )
 
 
-@line("leakage", "blind to padding")
+@line("leakage", "blind to padding", SHAPE)
 def _padding(it: Subject) -> None:
     batch, g = it.ragged, torch.Generator().manual_seed(1)
     ids = torch.randint(2, it.task.schema.n_items, batch.history.shape, generator=g)
@@ -432,9 +428,8 @@ def _padding(it: Subject) -> None:
             )
 
 
-@line("leakage", "blind to the future")
+@line("leakage", "blind to the future", SHAPE, "a loss to train on")
 def _future(it: Subject) -> None:
-    _one_number(it)
     rows = torch.linspace(0, len(it.task.test) - 1, min(64, len(it.task.test))).long()
     asked = (it.rows, it.task.test[rows])  # gathered now, with the histories they have
     first, _ = it.taught()
@@ -512,21 +507,6 @@ def _older(it: Subject) -> None:
 
 def _emptied(batch: Batch) -> Batch:
     return dataclasses.replace(batch, **{name: torch.zeros_like(getattr(batch, name)) for name in HISTORY})
-
-
-def _trains(it: Subject) -> bool:
-    return any(p.requires_grad for p in it.fresh.parameters())
-
-
-def _one_number(it: Subject) -> None:
-    if it.scores(it.ragged, it.fresh).shape[1] != 1 or it.fresh(_copy(it.ragged)).ndim != 1:
-        raise Untried("Mend `one logit per row` first.")
-
-
-def _needs_variety(it: Subject) -> None:
-    scores = it.scores(it.rows)
-    if not _apart(scores, scores[:1].expand_as(scores)).any():
-        raise Untried("Mend `scores tell rows apart` first.")
 
 
 def _turned(batch: Batch) -> Batch:
