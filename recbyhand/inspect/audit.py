@@ -161,7 +161,7 @@ class Subject:
         """A model built anew and trained for a few steps; and, by name, the summed size of each weight's gradients."""
         with random_state(0, torch.device("cpu")):
             model = build(self.make, self.task).train()
-            weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+            weights = {n: p for n, p in model.named_parameters() if p.requires_grad and p.numel()}
             size: dict[str, Tensor | None] = dict.fromkeys(weights)
             if weights:
                 optimizer = torch.optim.AdamW(weights.values(), lr=0.01)
