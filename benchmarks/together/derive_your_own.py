@@ -1,7 +1,7 @@
 """Derived models beside what they are made of: writes benchmarks/results/together/derive_your_own.csv.
 
 For the lesson *Derive your own*. Protocol and columns are the ladder's (`rbh.inspect.trial`): two step sizes, up to
-twenty epochs, patience two, but three starts. Each world is a sum of two effects.
+twenty epochs, patience two, but three starts. Worlds with two effects; `interests` is on the ladder.
 `python -m benchmarks.together.derive_your_own order+taste` measures one world and keeps the other rows.
 """
 
@@ -97,6 +97,7 @@ WORLDS = {
         "DeepFM": named("DeepFM"),
     },
     "order+taste": {"derived": BoxSet, "DIN": DIN, "MatrixFactorization": named("MatrixFactorization")},
+    "interests": {"derived": Library},
     "drift+crosses": {"derived": Desk, "DIN": DIN},
 }
 

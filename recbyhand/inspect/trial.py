@@ -136,7 +136,7 @@ def _train(name: str, make: Callable, task, lr: float, seed: int, how: dict) -> 
     model = build(make, task, seed)
     log = fit(model, task, lr=lr, seed=seed, progress=False, **how)
     return {
-        "data": task.dataset.name.removeprefix("planted "),
+        "data": task.dataset.name.removeprefix("planted ").removeprefix("ml-"),  # as the ladder calls them
         "model": name,
         "lr": lr,
         "seed": seed,

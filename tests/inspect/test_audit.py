@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import re
 
 import pytest
@@ -57,6 +58,11 @@ class Good(nn.Module):
 class Wide(Good):
     def forward(self, batch):
         return self.logits(batch)
+
+
+class Broadcast(Good):
+    def forward(self, batch):
+        return self.logits(batch) + self.item(batch.item).sum(1)
 
 
 class Squeezed(Good):
@@ -173,7 +179,7 @@ class ForgetsPerson(Good):
 
 class ReadsLabel(Good):
     def forward(self, batch):
-        return super().forward(batch) + 0.1 * batch.label
+        return super().forward(batch) + 1e-4 * batch.label
 
 
 class ReadsLabelInTheEmbedding(Good):
@@ -242,6 +248,7 @@ class Stops(Good):
 
 FAULTS = [
     (Wide, "one logit per row", r"shape \(64, 1\).*squeeze\(-1\)"),
+    (Broadcast, "one logit per row", r"\(64, 64\).*were broadcast"),
     (Squeezed, "one logit per row", r"a single row.*shape \(\).*bare \.squeeze"),
     (Pair, "one logit per row", "returned a tuple"),
     (Boolean, "one logit per row", "torch.bool"),
@@ -349,8 +356,9 @@ def test_nothing_is_left_changed(task):
     with another_future(task):
         assert not torch.equal(task.test.label, before[0])
         assert not torch.equal(task.events.item, before[2])
-    state = torch.get_rng_state()
+    state, python = torch.get_rng_state(), random.getstate()
     audit(LooksAhead, task)
+    assert random.getstate() == python
     after = (task.test.label, task.test.item, task.events.item, task.events.label)
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
