@@ -30,6 +30,7 @@ DECADES = ("1970s", "1980s", "1990s", "2000s")
 STRENGTH = {
     "factors": 2.0,
     "crosses": 1.5,
+    "taste": 2.0,
     "interests": 2.0,
     "order": 2.0,
     "drift": 2.0,
@@ -83,21 +84,33 @@ def planted(plant: str, seed: int = 0, users: int | None = None, strength: float
     fading       $z = +s$ if a view of the target's franchise lies at most 14 days back, however many views lie
                  between: users watch in bursts, so that places do not tell the days
 
-    plant     one of the nine names
+    What the history decides can be one of several effects whose logits add up: "interests+crosses" has the views and
+    targets of "interests", and to its z comes $s\,S_{group, kind}$; "order+taste" adds $s\,u \cdot v / 2$. First comes
+    one of interests, order, drift, succession, fading, then crosses, taste, or both.
+
+    plant     one of the nine names, or a sum
     users     1000 by default, each with 60 views and 55 impressions; 4000 in "communities", each with 20
               views and 14 impressions, so that there are 40,000 training examples either way
-    strength  logit of the effect; None for the one the book uses (`STRENGTH`)
+    strength  logit of the effect; None for the one the book uses (`STRENGTH`), to which a sum keeps its proportions
 
     Raises ValueError for an unknown plant, fewer than two users, or a strength beyond 50 either way.
     """
-    if plant not in list(_WORLDS):
+    name, *added = plant.split("+") if isinstance(plant, str) else [plant]
+    if name not in list(_WORLDS):
         raise ValueError(f"no planted world {plant!r}; choose one of {', '.join(map(repr, _WORLDS))}")
+    if added and (name not in _TAKES_MORE or sorted(added) != sorted({*added} & {*_ADDED})):
+        raise ValueError(
+            f"no planted world {plant!r}: a sum is one of {', '.join(_TAKES_MORE)}, then +{' or +'.join(_ADDED)}"
+        )
     if users is None:
         users = 4000 if plant == "communities" else 1000
     users, seed = whole("users", users, least=2), whole("seed", seed, least=0)
-    strength = number("strength", STRENGTH[plant] if strength is None else strength, -50, 50)
-    rng = np.random.default_rng([list(_WORLDS).index(plant), seed])
-    world = _WORLDS[plant](rng, users, strength)
+    strength = number("strength", STRENGTH[name] if strength is None else strength, -50, 50)
+    rng = np.random.default_rng([list(_WORLDS).index(name), seed])
+    world = _WORLDS[name](rng, users, strength)
+    for effect in added:
+        more = np.random.default_rng([list(_WORLDS).index(name), seed, 1 + list(_ADDED).index(effect)])
+        _ADDED[effect](more, world, users, STRENGTH[effect] / STRENGTH[name] * strength)
     return _tables(plant, seed, users, world, rng)
 
 
@@ -315,6 +328,21 @@ def _fading(rng, users, s):
     )
 
 
+def _and_crosses(rng, world, users, s):
+    world.group, world.kind = rng.integers(8, size=users), rng.permutation(np.arange(world.n_items) % 8)
+    cross = _balanced(rng)
+    world.z = world.z + s * cross[world.group[:, None], world.kind[world.targets]]
+    world.truth |= dict(cross=cross, fields=(("group", "kind"),))
+
+
+def _and_taste(rng, world, users, s):
+    user_vectors, item_vectors = rng.normal(size=(users, 4)), rng.normal(size=(world.n_items, 4))
+    world.z = world.z + s * np.einsum("ud,uid->ui", user_vectors, item_vectors[world.targets]) / 2
+    world.truth |= dict(user_vectors=user_vectors, item_vectors=item_vectors)
+
+
+_ADDED = {"crosses": _and_crosses, "taste": _and_taste}  # to a world whose history decides
+_TAKES_MORE = ("interests", "order", "drift", "succession", "fading")
 _WORLDS = {
     "factors": _factors,
     "crosses": _crosses,

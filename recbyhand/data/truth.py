@@ -102,8 +102,8 @@ class Truth:
     franchise    (M,) hidden franchise of each item: what "the same kind of thing" means in this world
     permutation  (n franchises,) in the world "order": a view of franchise f asks for permutation[f] next; in
                  "succession" permutation[g] is the franchise that g must directly follow
-    cross        (8, 8) in "crosses": the table S[group, kind]
-    user_vectors, item_vectors   (U, 4), (M, 4) in "factors": the taste
+    cross        (8, 8) in "crosses", or a sum with it: the table S[group, kind]
+    user_vectors, item_vectors   (U, 4), (M, 4) in "factors", or a sum with "taste"
     community, item_community, item_tag, user_tag   in "communities"
     relevant_views  (rows of `views`,) bool in "communities": the neighbours that tell the community
     fields       in "crosses": the pairs of fields whose interaction is planted
@@ -163,18 +163,20 @@ class Truth:
         succession       the target's franchise directly after its predecessor, and that predecessor
         fading           same franchise as the target, at most 14 days back
 
-        `schema` is needed only where ids do not follow the order of the world's tables.
+        Of a sum, such as "drift+crosses", the first effect counts. `schema` is needed only where ids do not follow
+        the order of the world's tables.
         Raises ValueError for worlds in which no history decides ("factors", "crosses").
         """
-        if self.plant in ("factors", "crosses"):
-            raise ValueError(f"in the world {self.plant!r} no place of the history is relevant")
+        plant = self.plant.split("+")[0]
+        if plant in ("factors", "crosses"):
+            raise ValueError(f"in the world {plant!r} no place of the history is relevant")
         mask = batch.history_mask  # (B, L)
         device = mask.device
         past = self._rows(batch.history, self.item_ids, schema and schema.item_ids, "item", mask)
         age = mask.flip(1).cumsum(1).flip(1)  # (B, L) 1 = newest
-        if self.plant == "order":
+        if plant == "order":
             return mask & (age == 1)
-        if self.plant == "communities":
+        if plant == "communities":
             user = self._rows(batch.user, self.user_ids, schema and schema.user_ids, "user")
             return mask & torch.from_numpy(self.item_community[past] == self.community[user][:, None]).to(
                 device
@@ -182,15 +184,15 @@ class Truth:
         target = self._rows(batch.item, self.item_ids, schema and schema.item_ids, "item")
         past, target = self.franchise[past], self.franchise[target][:, None]
         same = torch.from_numpy(past == target).to(device)  # (B, L)
-        if self.plant == "drift":
+        if plant == "drift":
             return mask & same & (age <= 4)
-        if self.plant == "fading":
+        if plant == "fading":
             return mask & same & ((batch.time[:, None] - batch.history_time) <= 14 * 86_400)
-        if self.plant == "succession":  # events of a history lie side by side, padding after the newest
+        if plant == "succession":  # events of a history lie side by side, padding after the newest
             leads = torch.from_numpy(past == self.permutation[target]).to(device) & mask  # (B, L)
             second = torch.nn.functional.pad(leads[:, :-1], (1, 0)) & same & mask  # (B, L)
             return second | torch.nn.functional.pad(second[:, 1:], (0, 1))
-        if self.plant == "all":
+        if plant == "all":
             leads = torch.from_numpy(self.permutation[past] == target).to(device)
             same = same | (leads & (age == 1))
         return mask & same

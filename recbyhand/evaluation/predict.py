@@ -25,6 +25,8 @@ def check_logits(model: nn.Module, logits, rows: int) -> Tensor:
         cure = "Drop the last axis by name: logits.squeeze(-1)."
     elif shape == ():
         cure = "A bare .squeeze() drops the batch axis when B is 1, a bare .mean() always: name the axis, -1."
+    elif shape == (rows, rows):
+        cure = "Two terms, (B, 1) and (B,), were broadcast: squeeze(-1) the first before you add."
     else:
         cure = "One logit per row is needed: sum or project over all axes but the first."
     raise ValueError(

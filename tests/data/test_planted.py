@@ -16,8 +16,12 @@ from recbyhand.data.planted import GROUPS, KINDS, STRENGTH, stand_in
 from recbyhand.data.titles import titles
 from recbyhand.data.truth import Truth, expected_auc, expected_logloss
 
-PLANTS = ("factors", "crosses", "interests", "order", "drift", "communities", "all", "succession", "fading")
-WITH_HISTORY = ("interests", "order", "drift", "communities", "all", "succession", "fading")
+SUMS = ("interests+crosses", "drift+crosses", "order+taste", "fading+crosses+taste")
+PLANTS = (
+    *("factors", "crosses", "interests", "order", "drift", "communities", "all", "succession", "fading"),
+    *SUMS,
+)
+WITH_HISTORY = ("interests", "order", "drift", "communities", "all", "succession", "fading", *SUMS)
 USERS = 200
 
 
@@ -109,6 +113,24 @@ def test_worlds_of_one_seed_are_unrelated():
     assert (a.views["item"].to_numpy() == b.views["item"].to_numpy()).mean() < 0.05
 
 
+def test_a_sum_keeps_the_views_and_targets_of_its_first_world():
+    alone, both = planted("drift", users=50), planted("drift+crosses", users=50)
+    for table in ("views", "impressions"):
+        assert getattr(alone, table)["item"].equals(getattr(both, table)["item"])
+    change = np.log(both.truth.p / (1 - both.truth.p)) - np.log(alone.truth.p / (1 - alone.truth.p))
+    np.testing.assert_allclose(np.abs(change), 1.5)
+    assert abs(change.mean()) < 0.1
+    assert both.truth.fields == (("group", "kind"),)
+
+
+@pytest.mark.parametrize(
+    "plant", ["crosses+drift", "communities+crosses", "drift+order", "drift+", "drift+crosses+crosses"]
+)
+def test_what_is_no_sum(plant):
+    with pytest.raises(ValueError, match=r"a sum is one of interests, .*, then \+crosses or \+taste"):
+        planted(plant)
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"'intrests'.*'factors'.*'interests'.*'all'"):
         planted("intrests")
@@ -165,10 +187,18 @@ def test_strength_raises_the_ceiling():
     assert STRENGTH["drift"] == 2.0
 
 
-def rederived(world, batch, schema):
+def rederived(world, batch, schema, plant=None):
     """The logits, from nothing but a batch's histories, its features and the hidden tables."""
-    truth, plant = world.truth, world.truth.plant
+    truth, plant = world.truth, plant or world.truth.plant
     item, user = batch.item - 2, batch.user - 2
+    if "+" in plant:
+        return sum(
+            rederived(world, batch, schema, part) * (1.5 if part == "crosses" else 1)
+            for part in plant.split("+")
+        )
+    if plant == "taste":
+        u, v = torch.from_numpy(truth.user_vectors)[user], torch.from_numpy(truth.item_vectors)[item]
+        return (u * v).sum(1)
     if plant == "communities":
         community = torch.from_numpy(truth.community)[user]
         return 4.0 * (torch.from_numpy(truth.item_community)[item] == community) - 2
@@ -402,8 +432,8 @@ def test_expected_auc_is_fast():
 
 @pytest.mark.parametrize("plant", WITH_HISTORY)
 def test_relevant_places_by_loops(worlds, tasks, plant):
-    world, truth = worlds[plant], worlds[plant].truth
-    rows = tasks[plant].test[::7]
+    world, truth, plant = worlds[plant], worlds[plant].truth, plant.split("+")[0]
+    rows = tasks[world.truth.plant].test[::7]
     for b, found in enumerate(truth.relevant(rows)):
         item, user = int(rows.item[b]) - 2, int(rows.user[b]) - 2
         past = [int(i) - 2 for i in rows.history[b]]
