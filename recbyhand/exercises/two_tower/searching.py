@@ -95,6 +95,10 @@ def search_2(answer):
                 lambda f, e: (f.sort(1).values == e.sort(1).values).float().mean(),
                 "Sorted lists are still compared place by place: look for each exact row in the whole list.",
             ),
+            (
+                lambda f, e: torch.isin(f, e).float().mean(),
+                "You look in the lists of all users. A row found for somebody else does not count.",
+            ),
         ],
     )
 
