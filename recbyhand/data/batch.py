@@ -62,7 +62,13 @@ class Schema:
 
     def item_id(self, raw) -> int:
         """The id of an item named as in the tables. KeyError with a suggestion if there is no such item."""
-        return _look_up(self._items, raw, "item")
+        try:
+            return _look_up(self._items, raw, "item")
+        except KeyError:
+            if isinstance(raw, str) and raw in self.titles:
+                named = self.item_ids[self.titles.index(raw)]
+                raise KeyError(f"there is no item {raw!r}: that is a title; give its id, {named!r}") from None
+            raise
 
     def encode_users(self, raw: Iterable) -> Tensor:
         """Ids of many users (n,); one that the tables did not have is 1, unknown.

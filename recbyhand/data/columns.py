@@ -79,6 +79,14 @@ def ids(table: pd.DataFrame, column: str, name: str, kind: str, wrong: list[str]
     is_text = values.map(lambda v: isinstance(v, str)).astype(bool)
     is_whole = values.map(lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool)).astype(bool)
     if is_text.all():
+        bare = values.str.strip()
+        spaced = (values != bare) & bare.isin(values)
+        if spaced.any():
+            shown, plain_ = readable(values[spaced].iloc[0]), readable(bare[spaced].iloc[0])
+            problem = f"{column} {shown} has spaces around it, and {plain_} is there, too"
+            return complain(
+                wrong, name, table, spaced, problem, f'strip them: {name}["{column}"].str.strip()'
+            )
         return values.astype(object)
     if is_whole.all():
         large = values.map(lambda v: not -(2**63) <= int(v) < 2**63).astype(bool)
@@ -99,8 +107,14 @@ def numbers(table: pd.DataFrame, column: str, name: str, wrong: list[str]) -> pd
     values = pd.to_numeric(table[column], errors="coerce").astype("float64")
     bad = ~np.isfinite(values)
     if bad.any():
-        problem = f"{column} is {readable(table[column][bad].iloc[0])}, not a number"
+        first = table[column][bad].iloc[0]
+        problem = f"{column} is {readable(first)}, not a number"
         remedy = f'drop the row, or correct it: {name}["{column}"]'
+        if pd.isna(first):
+            remedy = f'drop the row, or correct it: dropna(subset="{column}")'
+        elif isinstance(first, str) and re.fullmatch(r"\s*[-+]?\d*,\d+\s*", first):
+            commas = f'{name}["{column}"].str.replace(",", ".").astype(float)'
+            remedy = f'decimals have a comma: read_csv(..., decimal=","), or {commas}'
         return complain(wrong, name, table, bad, problem, remedy)
     return values
 
@@ -150,7 +164,16 @@ def _counted(table, values: pd.Series, column: str, name: str, wrong: list[str])
     bad = exact.isna() | np.isinf(exact.astype("float64", errors="ignore").fillna(0).to_numpy("float64"))
     if bad.any():
         first = values[bad].iloc[0]
-        if isinstance(first, str) and not pd.isna(pd.to_datetime(first, errors="coerce", utc=True)):
+        day_first = isinstance(first, str) and re.match(r"\s*\d\d?[./]\d\d?[./]\d{2}", first)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas guesses which of two numbers is the day
+            date = isinstance(first, str) and not pd.isna(pd.to_datetime(first, errors="coerce", utc=True))
+        if pd.isna(first) and not bad.all():  # the others are numbers
+            remedy = f'drop the row, or correct it: dropna(subset="{column}")'
+        elif day_first:
+            remedy = "convert the column, and say whether the day or the month comes first: "
+            remedy += f"pd.to_datetime({this}, dayfirst=True, utc=True)"
+        elif date:
             remedy = f"convert the column: pd.to_datetime({this}, utc=True)"
         else:
             remedy = f"drop the row, or convert the column: pd.to_datetime({this}, utc=True)"
@@ -170,6 +193,8 @@ def _counted(table, values: pd.Series, column: str, name: str, wrong: list[str])
 def warn_of_units(raw: pd.Series, time: pd.Series, user: pd.Series, this: str) -> None:
     """Numbers that cannot be seconds, and events whose order is lost because they fall into one second."""
     middle = float(time.median())
+    if pd.api.types.is_string_dtype(raw) and pd.to_numeric(raw, errors="coerce").notna().all():
+        raw, this = pd.to_numeric(raw), f"pd.to_numeric({this})"  # numbers written as text
     if pd.api.types.is_numeric_dtype(raw) and middle > FAR:
         power = 3 if middle < FAR * 10**3 else 6 if middle < FAR * 10**6 else 9
         unit = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}[power]

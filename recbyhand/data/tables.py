@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -142,10 +143,12 @@ def from_frames(
     Without a time, rows are taken in the order in which they stand.
     Features are categories; missing ones are "unknown"; tuples or lists are several values.
 
-    Warned of: times that cannot be seconds, and order that is lost inside a second.
+    Warned of: times that cannot be seconds, order that is lost inside a second, and a scale beyond 5 without
+    `like`.
 
     Refused, with one ValueError that names every fault, its row and a remedy: an empty table, a missing
-    column, or one that is nearly called so, a missing, fractional or mixed id, a rating that is missing or off
+    column, or one that is nearly called so, a missing, fractional or mixed id, or one that is there
+    with and without spaces around it, a rating that is missing or off
     the scale, a time that is missing, negative, before 1970 or text, the same user, item and second twice, a
     user or item with two rows or with none in a table you give, a feature of many different fractions, of
     several values in one text or of tables in tables, and a `like` that no rating reaches.
@@ -172,6 +175,7 @@ def from_frames(
         if events is not None and table is not None and kind in events:
             _check_lost(ratings, events, label, table, kind, user if kind == "user" else item, wrong)
     positives = usable and (rating is None or rating not in ratings)
+    guessed = like is None and not positives and scale[1] > 5
     like = 1 if positives else 4 if like is None else like
     if not wrong and not (events["rating"] >= like).any():
         wrong.append(_no_like(events["rating"], like))
@@ -181,6 +185,12 @@ def from_frames(
     timed = time is not None and time in ratings
     if timed:
         columns.warn_of_units(ratings[time], events["time"], events["user"], f'ratings["{time}"]')
+    if guessed:
+        warnings.warn(
+            f"like=4 on a scale from {scale[0]:g} to {scale[1]:g} calls {(events['rating'] >= 4).mean():.0%} of the "
+            f"rows liked. Say where a like begins: from_frames(..., like={0.8 * scale[1]:g}).",
+            stacklevel=2,
+        )
     note = "from your own tables" + ("" if timed else ", in the order of their rows")
     note += ", without ratings: every row is a positive" if positives else ""
     people = _made_from(events, "user") if people is None else people
@@ -217,6 +227,13 @@ def _no_like(rating: pd.Series, like: float) -> str:
 
 def _check_columns(table: pd.DataFrame, name: str, needed: dict, optional: dict, wrong: list[str]) -> None:
     """Are the columns there, or is one there that seems to be meant?"""
+    only = str(table.columns[0]) if len(table.columns) == 1 else ""
+    mark = next((m for m in (";", "\t", "|") if m in only), None)
+    if mark is not None:
+        wrong.append(
+            f"{name} has one column, {only!r}: its file is cut at {mark!r}; read_csv(..., sep={mark!r})"
+        )
+        return
     taken = {*needed.values(), *optional.values()}
     free = [c for c in table.columns if c not in taken]
     for kind, column in {**needed, **optional}.items():
@@ -265,6 +282,8 @@ def _events(ratings, user, item, rating, time, scale, wrong: list[str]) -> pd.Da
         twice = events.duplicated(["user", "item", "time"])
         if twice.any():
             who, what, when = events.loc[twice.to_numpy(), ["user", "item", "time"]].iloc[0]
+            if time in ratings and not pd.api.types.is_numeric_dtype(ratings[time]):
+                when = ratings.loc[twice.to_numpy(), time].iloc[0]  # as the table has it
             done = "rated" if rating is not None and rating in ratings else "has"
             problem = f"user {readable(who)} {done} {readable(what)} at time {when} in a row above too"
             keys = f'["{user}", "{item}", "{time}"]'

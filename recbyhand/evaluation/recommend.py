@@ -34,6 +34,8 @@ def recommend(
     check_schema(model, task.schema)
     k = whole("k", k)
     items = task.catalogue()
+    if isinstance(history, str):
+        raise TypeError(f"history is one text, {history!r}; give a list: history=[{history!r}]")
     if history is not None:
         history = list(history)
         batch = task.visitor(history, user)

@@ -188,5 +188,9 @@ def test_recommend_from_a_history(task):
         rbh.recommend(model, task, "nobody")
     with pytest.raises(TypeError, match="say for whom"):
         rbh.recommend(model, task)
+    with pytest.raises(TypeError, match=r"one text, 'Book 1'; give a list: history=\['Book 1'\]"):
+        rbh.recommend(model, task, history="Book 1")
+    with pytest.raises(KeyError, match="'Book 1': that is a title; give its id, 1"):
+        rbh.recommend(model, task, history=["Book 1"])
     of_user = rbh.recommend(model, task, "c4", history=[1])
     assert "Book 1" not in set(of_user["title"])

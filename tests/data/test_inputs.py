@@ -394,3 +394,78 @@ def test_ids_outside_their_vocabulary_are_named_by_every_model(name):
         outside.history[3, 0] = 30
         with pytest.raises(IndexError, match="row 3 of the batch: history has ids 0 to 29, got 30"):
             model(outside)
+
+
+# ----------------------------------------------------------------- what a newcomer's three files had in them
+
+
+def test_ids_that_differ_by_spaces_alone():
+    ratings = table(user=["C-1", " C-1", "C-2"])
+    message = refusal(ratings)
+    assert "row 101: user ' C-1' has spaces around it, and 'C-1' is there, too" in message
+    assert sorted(from_frames(mended(ratings, message, "user")).users["user"]) == ["C-1", "C-2"]
+    alone = from_frames(table(user=["C-1", " C-3", "C-2"]))  # nothing says that this one is a slip
+    assert " C-3" in set(alone.users["user"])
+
+
+def test_decimals_with_a_comma():
+    ratings = table(rating=["4,5", "3", "0,5"])
+    message = refusal(ratings)
+    assert "row 100 (and 1 more): rating is '4,5', not a number; decimals have a comma" in message
+    assert from_frames(mended(ratings, message, "rating")).ratings["rating"].tolist() == [4.5, 3.0, 0.5]
+
+
+def test_a_missing_rating_or_time_can_be_dropped_as_told():
+    for column in ("rating", "time"):
+        ratings = table(**{column: [5.0, None, 4.0]})
+        remedy = re.search(r"dropna\(.*?\)", refusal(ratings)).group()
+        assert len(from_frames(eval(f"ratings.{remedy}", {"ratings": ratings})).ratings) == 2
+
+
+def test_dates_whose_day_comes_first():
+    ratings = table(time=["03.04.2024", "04.04.2024", "25.04.2024"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pandas' own guess stays unsaid
+        message = refusal(ratings)
+    assert "say whether the day or the month comes first" in message
+    when = pd.to_datetime(from_frames(mended(ratings, message)).ratings["time"], unit="s")
+    assert when.dt.month.tolist() == [4, 4, 4]
+    assert when.dt.day.tolist() == [3, 4, 25]
+
+
+def test_milliseconds_written_as_text():
+    ratings = table(time=["1700000000000.0", "1700000100000.0", "1700000200000.0"])
+    with pytest.warns(UserWarning, match="Perhaps these are milliseconds") as said:
+        from_frames(ratings)
+    remedy = re.search(r"milliseconds: (pd\.to_numeric\(.*?\) // 10\*\*3)", str(said[0].message)).group(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = from_frames(ratings.assign(time=eval(remedy, {"pd": pd, "ratings": ratings})))
+    assert data.ratings["time"].tolist() == [1_700_000_000, 1_700_000_100, 1_700_000_200]
+
+
+def test_a_row_that_is_there_twice_is_shown_as_the_table_has_it():
+    message = refusal(table(item=[1, 2, 2], time=pd.to_datetime(["2024-01-05", "2024-01-06", "2024-01-06"])))
+    assert "row 102: user 7 rated 2 at time 2024-01-06 00:00:00 in a row above too" in message
+
+
+def test_a_file_cut_at_another_sign(tmp_path):
+    path = tmp_path / "stars.csv"
+    table().to_csv(path, sep=";", index=False)
+    message = refusal(pd.read_csv(path))
+    assert message.startswith("ratings has one column, 'user;item;rating;time'")
+    read = re.search(r"read_csv\(\.\.\., (sep=.*?)\)", message).group(1)
+    assert len(from_frames(eval(f"pd.read_csv(path, {read})", {"pd": pd, "path": path})).ratings) == 3
+
+
+def test_a_like_on_a_longer_scale_is_no_guess_in_silence():
+    ratings = table(4, rating=[9, 4, 7, 2])
+    with pytest.warns(
+        UserWarning, match="like=4 on a scale from 1 to 10 calls 75% of the rows liked"
+    ) as said:
+        from_frames(ratings, scale=(1, 10))
+    like = float(re.search(r"like=(\d+)\)", str(said[0].message)).group(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_frames(ratings, scale=(1, 10), like=like).like == 8
+        from_frames(table(4, rating=[5, 4, 3, 2]), scale=(1, 5))

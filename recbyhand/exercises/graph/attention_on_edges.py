@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong, same
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong, same
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -36,9 +36,18 @@ def edge_1(answer):
             ),
             ([1 / 0.6, -0.4 / 0.6, 0], "The exponential is missing."),
             ([1, -0.4, 0], "Those are scores. Weights are positive and sum to 1."),
+            (_shares(e(1), e(-0.02), 0), "The slope is 0.2 here; torch's own default is 0.01."),
+            ([0, *_shares(e(1), e(-0.4))], "The numbers are right, the order is not: Heat, Cy, Rocky."),
+            ([1, -0.4, 3], "Those are scores. Weights are positive, sum to 1, and Rocky gets none."),
         ],
     )
-    close(answer, _shares(e(1), e(-0.4), 0), hint="Not yet. Is the third 0, and do they sum to 1?")
+    close(
+        answer,
+        _shares(e(1), e(-0.4), 0),
+        rtol=2e-3,
+        atol=6e-4,
+        hint="Not yet. The scores are 1 and -0.4 after the LeakyReLU; Rocky's third weight is 0.",
+    )
 
 
 def _scores(g: torch.Generator):
@@ -100,7 +109,18 @@ def edge_2(answer):
                 lambda e, A: e.masked_fill(~A.T, inf).softmax(1).nan_to_num(),
                 "A is not symmetric: row i holds what i hears. Do not transpose it.",
             ),
+            (
+                lambda e, A: (e.exp() * A) / (e.exp() * A).sum(1, keepdim=True).clamp(min=1),
+                "You do not divide where the sum is below 1. Only a sum of 0 needs help.",
+            ),
         ],
+    )
+    e, A = _scores(torch.Generator().manual_seed(9))
+    edge(
+        answer,
+        (100 * e, A),
+        lambda e, A: e.double().masked_fill(~A, -torch.inf).softmax(1).nan_to_num().float(),
+        "With scores in the hundreds an exponential overflows: `softmax` takes the row's largest off first.",
     )
 
 
@@ -151,7 +171,17 @@ def edge_3(answer):
                 lambda a, v: torch.cat([a.mean(0) @ x for x in v], 1),
                 "Each head keeps its own weights: you average them first.",
             ),
+            (
+                lambda a, v: torch.cat(list((a @ v).flip(0)), 1),
+                "The last head comes first in yours. Head 1 comes first.",
+            ),
         ],
+    )
+    edge(
+        answer,
+        (torch.ones(2, 1, 1), torch.arange(10.0).reshape(2, 1, 5)),
+        _joined,
+        "Right for four nodes. With one node an axis is lost: `squeeze` takes every axis of length 1.",
     )
 
 
@@ -195,6 +225,23 @@ def edge_4(answer):
         e = (q[target] * k[source]).sum(1) / q.shape[1] ** 0.5
         return torch.zeros_like(v).index_add(0, target, e.exp()[:, None] * v[source])
 
+    def per_edge(ask=1, answer=0, total=1, value=0, lonely=False):
+        """0 is the source, 1 the target."""
+
+        def one(q, k, v, edges):
+            e = ((q[edges[ask]] * k[edges[answer]]).sum(1) / q.shape[1] ** 0.5).exp()
+            sums = torch.zeros(len(q)).index_add(0, edges[total], e)
+            out = torch.zeros_like(v).index_add(
+                0, edges[1], (e / sums[edges[total]])[:, None] * v[edges[value]]
+            )
+            return (
+                torch.where(torch.bincount(edges[1], minlength=len(v))[:, None] > 0, out, v)
+                if lonely
+                else out
+            )
+
+        return one
+
     function(
         answer,
         inputs=_graph,
@@ -208,6 +255,25 @@ def edge_4(answer):
             (slip(own=True), "No self loops were asked for."),
             (plain, "You sum with the scores. Make weights of them: a softmax per target."),
             (not_divided, "Divide by the sum of the exponentials of the same target."),
+            (
+                per_edge(ask=0, answer=1),
+                "The query is that of the one who hears, the target; the key is the source's.",
+            ),
+            (
+                per_edge(total=0),
+                "You divide by sums over a source's edges. The weights of one *target* sum to 1.",
+            ),
+            (
+                per_edge(value=1),
+                "The target gets its own value back. What is sent is the value of the source.",
+            ),
+            (per_edge(lonely=True), "A node that nobody talks to gets zeros here, not its own value."),
+            (
+                lambda q, k, v, edges: _among(
+                    q, k, v, torch.cat([edges, torch.arange(len(q)).repeat(2, 1)], 1)
+                ),
+                "No self loops were asked for: you add one to each node.",
+            ),
         ],
         hint="Not yet. Try a node with a single neighbour: it must get exactly that neighbour's value.",
     )
@@ -215,6 +281,16 @@ def edge_4(answer):
     large = (40 * q, 40 * k, v, edges[:, edges[1] == 1])
     if not same(call(answer, *large), _large(*large), rtol=1e-3):
         raise Wrong("With scores in the hundreds an exponential overflows: subtract the largest score first.")
+    from recbyhand.exercises.together.why_fast import Calls
+
+    n, wide = 80, torch.randn(3, 80, 3)
+    with Calls() as calls:
+        call(answer, *wide, torch.arange(n).repeat(2, 1))
+    if calls.largest >= n * n:
+        raise Wrong(
+            "The numbers are right, but on the way there is a matrix of all pairs of nodes. One score per edge: rows "
+            "of q at the targets, rows of k at the sources."
+        )
 
 
 def _large(q, k, v, edges):

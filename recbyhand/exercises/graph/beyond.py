@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -18,9 +18,16 @@ from recbyhand.exercises.quizzes import question, quiz
 def beyond_1(answer):
     if isinstance(answer, tuple):
         answer = list(answer)
+    if isinstance(answer, str):
+        raise Wrong("Write a list of strings, one for each piece.")
     one_of_wrong(
         answer,
         [
+            (
+                ["[CLS]", "un", "##happ", "##ily", "[SEP]"],
+                "The pieces are right. `[CLS]` and `[SEP]` are the ends of a text, and no pieces of the word.",
+            ),
+            (["unhappy", "##ily"], "`unhappy` does not fit: the word goes on with an i."),
             (
                 ["un", "happily"],
                 "`happily` is a piece for the front of a word. Inside, a piece needs its ##.",
@@ -64,6 +71,9 @@ def beyond_2(answer):
     def unit(x):
         return x / x.norm(dim=-1, keepdim=True)
 
+    def total(h, mask):
+        return (h * mask[..., None]).sum(1)
+
     function(
         answer,
         inputs=_texts,
@@ -98,6 +108,38 @@ def beyond_2(answer):
                 lambda h, mask: torch.softmax((h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True), 1),
                 "A softmax makes the sum 1. The length is asked for: the root of the sum of squares.",
             ),
+            (
+                lambda h, mask: total(h, mask) / total(h, mask).norm(dim=0, keepdim=True),
+                "You scaled the columns. Each text is a row, and has length 1.",
+            ),
+            (
+                lambda h, mask: (
+                    total(h, mask)
+                    / mask.sum(1, keepdim=True)
+                    / (total(h, mask) / mask.sum(1, keepdim=True)).norm(dim=0)
+                ),
+                "You scaled the columns. Each text is a row, and has length 1.",
+            ),
+            (
+                lambda h, mask: unit(h.masked_fill(~mask[..., None], -torch.inf).amax(1)),
+                "That is the largest of each number. The mean is asked for.",
+            ),
+            (
+                lambda h, mask: total(h, mask) / total(h, mask).abs().sum(-1, keepdim=True),
+                "Your absolute values sum to 1. The length is the root of the sum of squares.",
+            ),
+            (
+                lambda h, mask: total(h, mask) / total(h, mask).norm(),
+                "One length for the whole batch. Each text has its own: `dim=1, keepdim=True`.",
+            ),
+            (
+                lambda h, mask: unit(h[torch.arange(len(h)), mask.sum(1) - 1]),
+                "That is the last piece alone. The mean of all real ones is asked for.",
+            ),
+            (
+                lambda h, mask: total(h, mask) / total(h, mask).square().sum(-1, keepdim=True),
+                "You divide by the square of the length: its root is missing.",
+            ),
         ],
     )
 
@@ -123,6 +165,11 @@ def beyond_3(answer):
             (lambda q, b: b.sum() / len(q) ** 0.5, "The query is missing: the bias is multiplied by it."),
             (lambda q, b: q * b / len(q) ** 0.5, "A dot product is one number: sum over d_k."),
             (lambda q, b: -(q @ b) / len(q) ** 0.5, "The size is right. The sign is not: the bias is added."),
+            (
+                lambda q, b: torch.exp(q @ b / len(q) ** 0.5),
+                "That is what the exponentials are multiplied by. The change of the scores is its logarithm.",
+            ),
+            (lambda q, b: q @ b / q.norm() / b.norm(), "That is a cosine. Only the root of d_k divides."),
         ],
     )
 
@@ -161,6 +208,11 @@ def beyond_4(answer):
             ),
             (lambda a, n: (1 / n) @ a / (1 / n).sum(), "Turned round: clients with few rows count most."),
             (lambda a, n: a[n.argmax()], "That is the largest client alone."),
+            (
+                lambda a, n: n.sqrt() @ a / n.sqrt().sum(),
+                "You weigh by the root of the rows. A client with twice the rows counts twice.",
+            ),
+            (lambda a, n: a.median(0).values, "That is the median. A mean, weighted by rows, is asked for."),
         ],
     )
 
@@ -184,6 +236,7 @@ def beyond_5(answer):
             (lambda mu, steps: 1 / mu, "That is for a single step. Each step tells something."),
             (lambda mu, steps: steps / mu**2, "That is sigma squared: take the root."),
             (lambda mu, steps: (steps / mu) ** 0.5, "The root is of the steps alone; mu stands outside."),
+            (lambda mu, steps: steps**0.5 / mu**2, "You divide by mu twice."),
         ],
     )
 

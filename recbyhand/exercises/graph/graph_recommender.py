@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -98,6 +98,14 @@ def grec_2(answer):
             ),
         ],
     )
+    mixed = [(2, 5), (5, 2), (3, 4), *((2, 10**k + 3) for k in range(1, 7)), (3, 3), (1, 6)]
+    edge(
+        answer,
+        (*torch.tensor(mixed).T, *torch.tensor([(2, 5), (3, 3)]).T),
+        _own,
+        "Two different pairs are one number in your function. Compare both ids, or multiply by more than the "
+        "largest item.",
+    )
 
 
 def _star() -> torch.Tensor:
@@ -148,7 +156,7 @@ def grec_3(answer):
 
 
 def _weighed(g: torch.Generator):
-    user = torch.tensor([2] * 5 + [3] * 3 + [5] * 2)
+    user = torch.tensor([2] * 5 + [3] * 3 + [5] * 2 + [7])
     order = torch.randperm(len(user), generator=g)
     return user[order], torch.rand(len(user), generator=g)
 
@@ -160,6 +168,12 @@ def _heavy(user, a, k=2):
         for _, e in mine[:k]:
             gone[e] = True
     return gone
+
+
+def _in_order(user, a):
+    """The mask of the edges sorted by user and weight."""
+    order = sorted(range(len(a)), key=lambda e: (user[e].item(), -a[e].item()))
+    return _heavy(user[order], a[order])
 
 
 @exercise(
@@ -188,10 +202,23 @@ def grec_4(answer):
             ),
             (
                 lambda user, a: torch.zeros(len(a), dtype=torch.bool).index_fill(
-                    0, torch.cat([a[user == u].topk(2).indices for u in user.unique()]), True
+                    0,
+                    torch.cat(
+                        [a[user == u].topk(min(2, int((user == u).sum()))).indices for u in user.unique()]
+                    ),
+                    True,
                 ),
                 "`topk` counts places among that user's edges. Translate them into places among all edges.",
             ),
+            (
+                lambda user, a: _heavy(user, -torch.arange(len(a)).float()),
+                "Those are the first two of each user. The heaviest may stand anywhere.",
+            ),
+            (
+                lambda user, a: _heavy(user, a) & (torch.bincount(user)[user] > 1),
+                "A user with a single edge loses that one.",
+            ),
+            (_in_order, "Your mask is in the order of the sorted edges. Put it back into theirs."),
         ],
     )
 

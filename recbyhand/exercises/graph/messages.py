@@ -32,6 +32,7 @@ def msg_1(answer):
             ([1.0, 3.0], "That is the sum. Each message is divided by the root of d_i d_j."),
             ([1 / 9, 2 / 9 + 1 / 6], "You forgot the root of the product of the degrees."),
             ([1 / 3, 2 / 3 + 1 / 3], "Cy has degree 2 with its loop, not 3."),
+            ([1 / 3, 2 + _R6], "Heat's own message is divided, too: by the root of 3 times 3."),
         ],
     )
     close(
@@ -54,6 +55,17 @@ def _heard(h, edges, swapped=False, own=False, total=False, by=None):
         if mine:
             out[i] = sum(mine) / (1 if total else by or len(mine))
     return out
+
+
+def _count(h, nodes):
+    return torch.bincount(nodes, minlength=len(h))[:, None]
+
+
+def _last_one(h, edges):
+    out = torch.zeros_like(h)
+    for source, target in edges.T.tolist():
+        out[target] = h[source]
+    return out / _count(h, edges[1]).clamp(min=1)
 
 
 @exercise(
@@ -93,6 +105,18 @@ def msg_2(answer):
             ),
             (empty, "Nearly: a node that nobody talks to has 0 / 0, and zeros are asked."),
             (kept, "A node that nobody talks to gets zeros here, not its own vector."),
+            (
+                lambda h, e: _heard(h, e, total=True) / _count(h, e[1]).clamp(min=1).sqrt(),
+                "Divide by the number itself, not by its root.",
+            ),
+            (
+                lambda h, e: _heard(h, e, total=True) / _count(h, e[0]).clamp(min=1),
+                "You count the edges that leave a node. Count those that end in it.",
+            ),
+            (
+                _last_one,
+                "Each message overwrites the one before: `index_add` adds them all, `a[target] = ...` keeps the last.",
+            ),
         ],
     )
 
@@ -111,7 +135,7 @@ def _power(edges, n):
     d = A.sum(1)
     S = A / (d[:, None] * d).sqrt()
     x = torch.ones(n, dtype=torch.double)
-    for _ in range(4000):
+    for _ in range(400):
         x = (x + S @ x) / 2
         x = x / x.norm()
     return x.float()
@@ -156,6 +180,14 @@ def msg_3(answer):
                 "That is unchanged, too, but positive numbers are asked.",
             ),
             (
+                lambda e, n: _degree(e, n).sqrt() / _degree(e, n).sqrt().sum(),
+                "Your numbers sum to 1. A length of 1 is asked for: divide by the root of the sum of squares.",
+            ),
+            (
+                lambda e, n: _degree(e, n).sqrt() / _degree(e, n).sqrt().max(),
+                "Your largest number is 1. A length of 1 is asked for: divide by the root of the sum of squares.",
+            ),
+            (
                 lambda e, n: _degree(e, n).sqrt() / _degree(e, n).sum(),
                 "Its length is the root of the sum of squares.",
             ),
@@ -173,16 +205,31 @@ def _start(g: torch.Generator):
     return torch.randn(n + 1, 3, generator=g), edges, L  # the last node is alone
 
 
-def _light(h0, edges, L, share=True, last=False, mean=False, own=False, summed=False, first=True):
+def _light(
+    h0,
+    edges,
+    L,
+    share=True,
+    last=False,
+    mean=False,
+    own=False,
+    summed=False,
+    first=True,
+    root=True,
+    start=False,
+    kept=False,
+    bend=lambda x: x,
+):
     n = len(h0)
     A = torch.zeros(n, n)
     A[edges[1], edges[0]] = 1
     A = A + torch.eye(n) if own else A
     d = A.sum(1).clamp(min=1)
-    S = A / d[:, None] if mean else A / (d[:, None] * d).sqrt() if share else A
+    S = A / d[:, None] if mean else A / (d[:, None] * d) ** (0.5 if root else 1) if share else A
     every = [h0]
     for _ in range(L):
-        every.append(S @ every[-1])
+        before = every[0 if start else -1]
+        every.append(bend(S @ before + (before if kept else 0)))
     if last:
         return every[-1]
     every = every if first else every[1:]
@@ -214,6 +261,16 @@ def msg_4(answer):
             (lambda h, e, L: _light(h, e, L + 1), "One round too many."),
             (lambda h, e, L: _light(h, e, L - 1), "One round too few."),
             (lambda h, e, L: _light(h, e, L, summed=True) / L, "There are L + 1 layers, not L."),
+            (slip(root=False), "You forgot the root: divide by √(d_i d_j)."),
+            (slip(bend=torch.relu), "LightGCN has no activation."),
+            (
+                slip(start=True),
+                "Every round of yours starts from h0. It starts from what the round before has made.",
+            ),
+            (
+                slip(kept=True),
+                "A round passes on what is heard, and no more: the own share comes in by the mean of the layers.",
+            ),
         ],
     )
 
@@ -267,6 +324,31 @@ def msg_5(answer):
             (
                 lambda h: 1 - off(cosines(h)).abs().mean(),
                 "Opposite rows are far apart: their cosine is -1, not 1. Leave the absolute value out.",
+            ),
+            (
+                lambda h: 1 - off(cosines(h - h.mean(0))).mean(),
+                "You take the mean off first. The cosine of the rows as they are is asked for.",
+            ),
+            (
+                lambda h: 1 - off(h / h.norm(dim=0) @ (h / h.norm(dim=0)).T).mean(),
+                "You gave the columns the length 1. A node is a row.",
+            ),
+            (
+                lambda h: 1 - off(cosines(h)).mean() / 2,
+                "You count each pair once and divide by n (n - 1): that holds both orders.",
+            ),
+            (
+                lambda h: 1 - off(cosines(h)).mean() * (len(h) - 1) / len(h),
+                "You divide by n². There are n (n - 1) pairs of different rows.",
+            ),
+            (
+                lambda h: (
+                    1
+                    - off(
+                        torch.nn.functional.normalize(h, dim=0) @ torch.nn.functional.normalize(h, dim=0).T
+                    ).mean()
+                ),
+                "You gave the columns the length 1. A node is a row.",
             ),
         ],
     )

@@ -27,7 +27,11 @@ def static_1(answer):
             ([0, 0, 0], "The third film has a larger s than the first."),
         ],
     )
-    close(answer, [2, 2, 2], hint="Not yet. Write down t + s for the second person: -4, -7, -2, -5.")
+    close(
+        answer,
+        [2, 2, 2],
+        hint="Not yet. Write down t + s for each person, four numbers, and take the place of the largest.",
+    )
 
 
 def _leaky(x, slope=0.2):
@@ -145,6 +149,18 @@ _SCORES = [
     ([[1.0, 5, 2, 3], [2, 6, 3, 2.5]], "Only two keys in the middle change places. Compare all pairs."),
     ([[-1.0, -5, -2], [4, 0, 1]], "Signs differ, the order does not: this is static."),
     ([[2.0, 7, 1, 3]], "A single row cannot disagree with itself."),
+    (
+        [[1.0, 3, 2], [2, 3, 1]],
+        "Keys 1 and 3, which are no neighbours, change places. Compare all pairs of keys.",
+    ),
+    (
+        [[2.0, 1], [1, 1], [1, 2]],
+        "The row between ties; the first and the last disagree. Compare all pairs of rows.",
+    ),
+    (
+        [[5.0, 1], [4, 2]],
+        "Both rows put the first key first. Compare keys within a row, not hearers of a key.",
+    ),
 ]
 
 
@@ -206,6 +222,20 @@ def static_5(answer):
             (
                 lambda a: torch.tensor(float(a.shape[1])),
                 "Two queries may have the same favourite: count it once.",
+            ),
+            (
+                lambda a: over(-a).mean(),
+                "Those are the least liked keys. A favourite has the largest weight.",
+            ),
+            (
+                lambda a: over(a).mean().floor(),
+                "A mean need not be whole: keep what stands behind the point.",
+            ),
+            (
+                lambda a: torch.stack(
+                    [torch.ones(()) * len({tuple(r.tolist()) for r in t.argsort(-1)}) for t in a]
+                ).mean(),
+                "You count different rankings. Only the favourite counts, the first of each.",
             ),
         ],
     )

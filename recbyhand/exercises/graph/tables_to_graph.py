@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong, same
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -30,7 +30,7 @@ def graph_1(answer):
             (1 / 3, "They share two films: Aliens and Ronin."),
         ],
     )
-    close(answer, 2 / 3, rtol=1e-3, hint="Not yet. Both like three films.")
+    close(answer, 2 / 3, rtol=6e-3, hint="Not yet. Count the shared films; both like three.")
 
 
 def _likes(g: torch.Generator):
@@ -64,6 +64,12 @@ def _divided(R, by):
     shared = R.T @ R
     d = shared.diagonal().clone().clamp(min=1)
     return (shared / by(d, shared)).fill_diagonal_(0)
+
+
+def _correlation(R):
+    x = R - R.mean(0)
+    x = x / x.norm(dim=0).clamp(min=1e-9)
+    return (x.T @ x).fill_diagonal_(0)
 
 
 @exercise(
@@ -100,6 +106,15 @@ def graph_2(answer):
             (
                 lambda R: _divided(R, lambda d, s: d[:, None]),
                 "You divide by one of the two degrees: a cosine is symmetric.",
+            ),
+            (
+                lambda R: _divided(R, lambda d, s: d[:, None].sqrt()),
+                "You divide by one of the two degrees: a cosine is symmetric.",
+            ),
+            (_correlation, "That is a correlation: you take means off. A cosine takes nothing off."),
+            (
+                lambda R: (R.T @ R / ((R.sum(0)[:, None] * R.sum(0)).sqrt() + 0.1)).fill_diagonal_(0),
+                "A number added below the line changes every cosine. Only a degree of 0 needs help: `clamp(min=1)`.",
             ),
         ],
     )
@@ -170,6 +185,12 @@ def graph_3(answer):
             ),
         ],
     )
+    edge(
+        answer,
+        (torch.tensor([0, 1]), torch.tensor([1, 0]), 4, 3),
+        _block,
+        "The last users and films may have no edge, and are nodes all the same: use `n_users` and `n_items`.",
+    )
 
 
 def _scores(R):
@@ -212,6 +233,11 @@ def graph_4(answer):
                 lambda R: (R @ _plain(R) / R.sum(1, keepdim=True).clamp(min=1)).masked_fill(R > 0, -1.0),
                 "That is the mean over the liked films. The formula has the sum.",
             ),
+            (
+                lambda R: (R @ _plain(R)).masked_fill(R > 0, -torch.inf),
+                "Minus infinity would do for a list. Here -1 is asked for.",
+            ),
+            (lambda R: R @ _plain(R) - R, "You take 1 off the score. The entry itself should be -1."),
         ],
     )
 
@@ -254,7 +280,7 @@ def _component(R):
 )
 def graph_5(answer):
     first = call(answer, *_chains(torch.Generator().manual_seed(0)))
-    if isinstance(first, torch.Tensor) and first.dtype != torch.bool:
+    if isinstance(first, torch.Tensor) and not same(first * 1.0, (first != 0) * 1.0):
         raise Wrong("Those are numbers: True or False is asked for, so compare with 0.")
     function(
         answer,
@@ -272,7 +298,19 @@ def graph_5(answer):
                 "Somebody likes those, but need not be linked.",
             ),
             (lambda R: (R @ R.T @ R @ R.T @ R > 0) & (R == 0), "You walk five edges: three are asked for."),
+            (
+                lambda R: (R @ R.T @ R == 0) & (R == 0),
+                "Those are the new films that no walk of three edges reaches: it is turned round.",
+            ),
+            (lambda R: (R @ R.T @ R > 1) & (R == 0), "One walk is enough: compare with 0."),
         ],
+    )
+    many = torch.tensor([[1.0, 1, 0], [1, 1, 1], [0, 0, 0]])  # two walks to the third film
+    edge(
+        answer,
+        (many,),
+        _reach,
+        "Those are numbers of walks: True or False is asked for, so compare with 0.",
     )
 
 

@@ -26,9 +26,14 @@ def prod_1(answer):
                 "You went the other way: with fewer negatives the model says too much, not too little.",
             ),
             (0.5 / (0.5 + 0.5 * 20 * 20), "You divided by w twice."),
+            (0.5 / (0.5 + 0.5 / 5), "5 % is 0.05."),
+            (0.5 / (0.5 + 0.5 / 0.95), "0.05 of the negatives were kept, not left out."),
+            (100 / 21, "Give a part of 1, not per cent."),
         ],
     )
-    close(answer, 1 / 21)
+    close(
+        answer, 1 / 21, rtol=1e-2, hint="Not yet. The odds of p' are 1 to 1. What are they after times 0.05?"
+    )
 
 
 @exercise(
@@ -52,13 +57,22 @@ def prod_2(answer):
                 "That counts the numbers of the table. Bytes are asked for, in training.",
             ),
             (lambda rows, d: rows * 16, "Each row has d numbers."),
+            (lambda rows, d: rows * d * 16 / 1e9, "Bytes are asked for, not gigabytes."),
+            (lambda rows, d: rows * d * 20, "Weight, gradient and two of Adam are four numbers, not five."),
+            (lambda rows, d: rows * d * 16 * 8, "Those are bits. A byte has eight."),
+            (
+                lambda rows, d: rows * d * 8 + rows * 8,
+                "Adam keeps two numbers for each *number* of the table, not for each row.",
+            ),
+            (lambda rows, d: (rows + d) * 16, "A table of rows and d holds their product of numbers."),
         ],
     )
 
 
-def _hash_inputs(g: torch.Generator):
+def _hash_inputs(seed: int, alike: bool = True):
+    g = torch.Generator().manual_seed(seed)
     first, second = torch.randint(0, 4, (2, 8), generator=g)
-    second[:2] = first[:2]
+    second = torch.where(torch.arange(8) < 2, first, second) if alike else (first + 1) % 4
     return torch.randn(4, 3, generator=g), first, second
 
 
@@ -76,7 +90,7 @@ def _two(table, first, second):
 def prod_3(answer):
     function(
         answer,
-        inputs=_hash_inputs,
+        inputs=[_hash_inputs(seed, alike=seed != 2) for seed in range(5)],
         oracle=_two,
         wrong=[
             (lambda t, a, b: t[a] + t[b], "Where both functions name the same row, it counts twice."),
@@ -91,13 +105,27 @@ def prod_3(answer):
                 lambda t, a, b: (t[a] + t[b]) * (a != b)[:, None],
                 "Where both name the same row nothing is left. It counts once.",
             ),
+            (
+                lambda t, a, b: t[a] + t[b] if (a != b).all() else t[a],
+                "You decide once for all ids. Each has its own answer: `(first != second)[:, None]`.",
+            ),
+            (lambda t, a, b: t[a] * t[b], "A product; the sum is asked for."),
+            (
+                lambda t, a, b: t[(a + b) % len(t)],
+                "You add the numbers of the rows. Look both up, then add the vectors.",
+            ),
+            (
+                lambda t, a, b: t[a] + t[b] * (a == b)[:, None],
+                "The condition is turned round: the second vector counts where the rows differ.",
+            ),
         ],
     )
 
 
 def _shows(g: torch.Generator):
+    rate = 0.1 + 0.6 * torch.rand(1, generator=g)
     return (
-        torch.randint(0, 2, (40,), generator=g).float(),
+        (torch.rand(40, generator=g) < rate).float(),
         torch.randint(0, 3, (40,), generator=g),
         torch.tensor([0.9, 0.5, 0.2]),
     )
@@ -128,13 +156,31 @@ def prod_4(answer):
             ),
             (lambda c, p, k: (c / k[p])[c > 0].mean(), "Shows without a click count, too: they say 0."),
             (lambda c, p, k: c / k[p], "That is what each show says. Take the mean."),
+            (
+                lambda c, p, k: (c / k[p]).mean().clamp(max=1),
+                "An estimate may be above 1 by chance. Do not cut it: then it is right on average.",
+            ),
+            (
+                lambda c, p, k: (c / k[p]).sum() / (1 / k[p]).sum(),
+                "You divide by the sum of the weights. The mean over the shows is asked for.",
+            ),
+            (
+                lambda c, p, k: torch.stack([c[p == i].mean() / k[i] for i in p.unique()]).mean(),
+                "You average the places. Each show counts alike: a mean over shows.",
+            ),
+            (lambda c, p, k: (c / k[p - 1]).mean(), "Places count from 0: `looked[place]`."),
+            (
+                lambda c, p, k: (c * (p + 1)).mean(),
+                "How often a place is looked at stands in `looked`; it need not be 1 / k.",
+            ),
         ],
     )
 
 
 def _days(g: torch.Generator):
     p = torch.rand(200, generator=g) * 0.8 + 0.1
-    return p, (torch.rand(200, generator=g) < p.square()).float()
+    bent = 1.5 * torch.rand(1, generator=g) + 0.4  # more clicks than predicted, or fewer
+    return p, (torch.rand(200, generator=g) < p**bent).float()
 
 
 def _z(p, y):
@@ -176,6 +222,27 @@ def prod_5(answer):
             (
                 lambda p, y: y.sum() / p.sum(),
                 "That is the ratio. How many standard errors is the difference?",
+            ),
+            (
+                lambda p, y: _z(p, y).abs(),
+                "Keep the sign: it says whether there were more clicks than predicted, or fewer.",
+            ),
+            (
+                lambda p, y: ((y - p) / (p * (1 - p)).sqrt()).sum(),
+                "Add up first, clicks and variances apart; then divide once.",
+            ),
+            (
+                lambda p, y: (y - p).sum() / (len(p) * p.mean() * (1 - p.mean())).sqrt(),
+                "Each row has a variance of its own, p (1 - p): that of the mean is another.",
+            ),
+            (
+                lambda p, y: (y - p).sum() / (y.var() * len(y)).sqrt(),
+                "The variance is that of the prediction, p (1 - p), not that of what happened.",
+            ),
+            (lambda p, y: (y - p).sum() / p.sum().sqrt(), "The variance of a click is p (1 - p), not p."),
+            (
+                lambda p, y: (y - p).mean() / (p * (1 - p)).mean().sqrt(),
+                "Sums above and below: with means the root of n is lost.",
             ),
         ],
     )

@@ -23,11 +23,12 @@ def bst_1(answer):
         [
             (2 * math.log2(3601), "Cut off what stands behind the point: buckets are whole numbers."),
             (24, "You rounded up; `floor` rounds down."),
-            (11, "That is one bucket per doubling. Here there are two: `steps` is 2."),
+            (
+                11,
+                "That is one bucket per doubling, or a gap in minutes. There are two, and gaps are in seconds.",
+            ),
             (math.log2(3601), "Two buckets per doubling: times 2, then cut off."),
             (22, "Multiply first, then cut off."),
-            (11, "One bucket per doubling is too coarse: times 2."),
-            (int(2 * math.log2(61)), "That is for a minute: an hour has 3600 seconds."),
             (int(2 * math.log2(2)), "That counts hours. Gaps are measured in seconds."),
             (int(2 * math.log(3601)), "That is the natural logarithm. Take the one to base 2."),
             (int(2 * math.log10(3601)), "That is the logarithm to base 10. Take the one to base 2."),
@@ -49,6 +50,13 @@ def _append(history, mask, item):
         items.append([*row, target])
         real.append([*known, True])
     return torch.tensor(items), torch.tensor(real)
+
+
+def _at_first_free(history, mask, item):
+    items, real = torch.cat([history, 0 * item[:, None]], 1), torch.cat([mask, mask[:, :1] & False], 1)
+    row, n = torch.arange(len(item)), mask.sum(1)
+    items[row, n], real[row, n] = item, True
+    return items, real
 
 
 @exercise(
@@ -94,6 +102,18 @@ def bst_2(answer):
                 lambda h, m, i: (torch.cat([h[:, 1:], i[:, None]], 1), torch.cat([m[:, 1:], ones(m)], 1)),
                 "The oldest event is gone. The sequence becomes longer by one: L + 1.",
             ),
+            (
+                lambda h, m, i: torch.cat([h, i[:, None]], 1),
+                "Two things are asked for: the items, and their mask.",
+            ),
+            (
+                lambda h, m, i: (torch.cat([h, i[:, None]], 1), m),
+                "The mask needs a place for the target, too: (B, L + 1).",
+            ),
+            (
+                _at_first_free,
+                "You put the target behind the last event, at another place in each row. It comes last in all.",
+            ),
         ],
     )
 
@@ -109,7 +129,7 @@ def bst_2(answer):
 def bst_3(answer):
     function(
         answer,
-        inputs=lambda g: (torch.randn(4, 8, generator=g), 3),
+        inputs=lambda g: (torch.randn(4, 10, generator=g), 3),
         oracle=lambda W, d: (
             torch.stack([c for k, c in enumerate(W.T) if k < d], 1),
             torch.stack([c for k, c in enumerate(W.T) if k >= d], 1),
@@ -132,6 +152,11 @@ def bst_3(answer):
             (
                 lambda W, d: (W[:, : W.shape[1] // 2], W[:, W.shape[1] // 2 :]),
                 "e and p need not be equally wide: cut at d_e.",
+            ),
+            (lambda W, d: W[:, :d], "That is W_e. W_p is asked for, too: two matrices."),
+            (
+                lambda W, d: (W[:, : d + 1], W[:, d + 1 :]),
+                "One column too far: columns count from 0, so e meets 0 to d_e - 1.",
             ),
         ],
     )
@@ -262,6 +287,10 @@ def bst_5(answer):
                 "The mean is asked for, not the median.",
             ),
             (lambda s, b: (b - s).mean(), "One number is missing: the standard error."),
+            (
+                lambda s, b: torch.stack([(b - s).sum(), (b - s).std() / len(s) ** 0.5]),
+                "The mean gain is asked for, not the sum of the gains.",
+            ),
         ],
     )
 

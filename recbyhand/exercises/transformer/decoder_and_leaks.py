@@ -183,6 +183,18 @@ def leak_4(answer):
                 lambda x, m, q, k, v: oracle(x, m, q.T, k.T, v.T),
                 "X W, not X W transposed: `x @ W_q`.",
             ),
+            (
+                lambda x, m, *W: oracle(x, m, *W, axis=0),
+                "The softmax runs over the batch. It goes over the memory, the last axis.",
+            ),
+            (
+                lambda x, m, q, k, v: oracle(x, m, q, k, torch.eye(len(v))),
+                "The memory is handed over as it is: W_v is not used.",
+            ),
+            (
+                lambda x, m, *W: x + oracle(x, m, *W),
+                "You add x: the way around belongs to the layer, not to its attention.",
+            ),
         ],
     )
     x, memory, *W = _two(torch.Generator().manual_seed(9))
@@ -246,6 +258,11 @@ def leak_5(answer):
             "This one shows the next event behind a layer norm: the sum of its output is constant. Take every element.",
         ),
         *((f, True, "Just one place looks one step ahead here. Test every t and every s.") for f in later),
+        (
+            lambda x: x + torch.nn.functional.pad(x[:, 2:], (0, 0, 0, 2)),
+            True,
+            "This one looks two steps ahead, and not one: every s > t is the future.",
+        ),
     ]
     for f, truth, hint in cases:
         said = call(answer, f)

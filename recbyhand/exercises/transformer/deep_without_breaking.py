@@ -35,7 +35,13 @@ def deep_1(answer):
 
 
 def _norm_inputs(g: torch.Generator):
-    return 3 * torch.randn(4, 3, 5, generator=g) + 2, torch.randn(5, generator=g), torch.randn(5, generator=g)
+    eps = float(torch.rand(1, generator=g)) + 0.01  # large enough to be seen
+    return (
+        3 * torch.randn(4, 3, 5, generator=g) + 2,
+        torch.randn(5, generator=g),
+        torch.randn(5, generator=g),
+        eps,
+    )
 
 
 def _norm(x, g, b, eps=1e-5):
@@ -81,8 +87,23 @@ def deep_2(answer):
             (_norm_slip(root=False), "Divide by the root of the variance."),
             (_norm_slip(centre=False), "The mean is not taken off."),
             (
-                lambda x, g, b, eps=1e-5: g * (_norm_slip(gain=False, bias=False)(x, g, b) + b),
+                lambda x, g, b, eps=1e-5: g * (_norm_slip(gain=False, bias=False)(x, g, b, eps) + b),
                 "Gain first, then the bias: g does not multiply b.",
+            ),
+            (
+                lambda x, g, b, eps=1e-5: (
+                    g * (x - x.mean(-1, keepdim=True)) / (x.std(-1, unbiased=False, keepdim=True) + eps) + b
+                ),
+                "`eps` belongs under the root, beside the variance.",
+            ),
+            (lambda x, g, b, eps=1e-5: _norm(x, g, b), "`eps` is an argument: you use a number of your own."),
+            (
+                lambda x, g, b, eps=1e-5: (g + b) * _norm_slip(gain=False, bias=False)(x, g, b, eps),
+                "The bias is added after the product with the gain; you multiply by g + b.",
+            ),
+            (
+                _norm_slip(axes=(-3, -2, -1)),
+                "One mean for everything. Mean and variance belong to one event: the last axis only.",
             ),
         ],
     )
@@ -110,6 +131,8 @@ def deep_3(answer):
             (lambda w, n: n * (1 + w), "Slopes of layers behind each other multiply, they do not add."),
             (lambda w, n: 1 + w, "That is one layer. There are n."),
             (lambda w, n: 1, "The constant 1 is not alone: w adds to it in each layer."),
+            (lambda w, n: (1 + w) ** (n - 1), "One layer is missing: there are n."),
+            (lambda w, n: (1 + w) ** (n + 1), "One layer too many: there are n."),
         ],
     )
 
@@ -175,6 +198,10 @@ def deep_4(answer):
             ),
             (lambda x, f, h, n, m: x + f(n(x)), "The feed-forward half is missing."),
             (lambda x, f, h, n, m: _pre(x, f, h, lambda v: v, lambda v: v), "The norms are missing."),
+            (
+                lambda x, f, h, n, m: m(n(x) + f(n(x))) + h(m(n(x) + f(n(x)))),
+                "Both ways around carry the norm. They take x itself.",
+            ),
         ],
     )
 
@@ -211,7 +238,7 @@ def deep_5(answer):
     function(
         answer,
         inputs=lambda g: (
-            int(torch.randint(3, 40, (1,), generator=g)),
+            2 * int(torch.randint(2, 20, (1,), generator=g)),  # two heads divide it
             int(torch.randint(41, 90, (1,), generator=g)),
         ),
         oracle=_counts,

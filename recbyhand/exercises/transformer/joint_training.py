@@ -26,7 +26,10 @@ def joint_1(answer):
             (6.5, "The second loss is a mean, and counts alpha times."),
             (0.4, "That is the second part alone. The click's cost is in it, too."),
             (0.5, "That is the click alone."),
-            (0.8, "The click keeps its full weight; it is no mixture with 1 - alpha."),
+            (
+                0.8,
+                "The click keeps its full weight, no 1 - alpha; and the mean is of three costs.",
+            ),
             (2.1, "Alpha belongs to the second loss, not to the click."),
             (1.0, "Costs of the click and of the films do not go into one mean."),
             (1.625, "Costs of the click and of the films do not go into one mean."),
@@ -186,6 +189,20 @@ def joint_4(answer):
                 lambda s, t, m, E: -_costs(s, t, E)[m].mean(),
                 "The sign is turned round: a cost is minus a logarithm.",
             ),
+            (
+                lambda s, t, m, E: (
+                    -(s[:, :-1] @ E.T).log_softmax(1).gather(-1, t[..., None])[..., 0][m].mean()
+                ),
+                "The softmax runs over the places. It belongs over the films: dim=-1.",
+            ),
+            (
+                lambda s, t, m, E: -(-_costs(s, t, E)).exp()[m].mean(),
+                "That is minus the probability: its logarithm is missing.",
+            ),
+            (
+                lambda s, t, m, E: _costs(s, t, E)[m].sum() / len(m),
+                "You divide by the number of rows. Divide by the number of real events.",
+            ),
         ],
     )
 
@@ -196,6 +213,7 @@ def _reach_inputs(g: torch.Generator, n: int = 5):
     extra = torch.rand(n + 1, n, generator=g) > 0.6
     extra[2, 2] = extra[1, 4] = True  # at least one on the edge, one beyond it
     keep[3, 0] = 0.0  # and one that could be known, yet is not
+    reach[2, 2], reach[1, 4] = 1e-5, -1.0  # a small gradient is one, and so is one below 0
     return (reach * ((keep > 0) | (extra & (keep == 0))),)
 
 
@@ -231,6 +249,15 @@ def joint_5(answer):
             (lambda r: (r.triu() != 0).any(), "Count them: a whole number is asked for."),
             (lambda r: (r == 0).triu().sum(), "You counted the zeros. Leaks are what is not 0."),
             (lambda r: (r.triu() != 0).float().mean(), "The number of them is asked for, not their share."),
+            (lambda r: (r.triu() > 0).sum(), "A gradient below 0 is a dependence, too: not 0 is asked."),
+            (
+                lambda r: (r.triu().abs() > 1e-3).sum(),
+                "One leak is small, and still a leak: compare with 0 exactly.",
+            ),
+            (
+                lambda r: (r.tril(-1) == 0).sum(),
+                "You count zeros. Leaks are entries that are not 0, to the right.",
+            ),
         ],
     )
 

@@ -109,6 +109,18 @@ def next_2(answer):
                 lambda h, m, i, y: torch.where((_shift(h) == 0) & (y > 0)[:, None], i[:, None], _shift(h)),
                 "Places of padding are asked for the target, too. Only the newest event is.",
             ),
+            (
+                _slip(shift=0, put=False),
+                "Those are the events that were read. Each place is asked for the *next* one.",
+            ),
+            (
+                lambda h, m, i, y: torch.cat([h[:, :1] * 0, h[:, :-1]], 1),
+                "You shifted to the right: each place is asked for the film that came before it.",
+            ),
+            (
+                lambda h, m, i, y: _answers(h, m, i, 1 - y),
+                "You ask for the target where `label` is 0. It is an answer where it was liked.",
+            ),
         ],
     )
 
@@ -160,6 +172,10 @@ def next_3(answer):
             (
                 lambda p, M: math.log(p * (M - 1) / (1 - p)),
                 "That is the score s. The sigmoid of it is asked for.",
+            ),
+            (
+                lambda p, M: p * (M - 1) / (1 - p),
+                "Those are the odds, e to the s. The sigmoid is odds / (1 + odds).",
             ),
         ],
     )
@@ -215,6 +231,16 @@ def next_4(answer):
             ),
             (lambda a, o, n, k: 1 - a / o, "That is one draw. Here are n, and k - 1 of them may be better."),
             (_chance(n_plus=1), "n films are drawn; the liked one is not among them."),
+            (
+                lambda a, o, n, k: sum((a / o) ** j * (1 - a / o) ** (n - j) for j in range(k)),
+                "The j better ones may be any of the n drawn: the binomial coefficient is missing.",
+            ),
+            (lambda a, o, n, k: _draws(a, o, 100, k), "You draw 100 films; `n` says how many."),
+            (lambda a, o, n, k: _draws(a, o, n, 10), "You count ten places; `k` says how many."),
+            (
+                _chance(others_plus=1),
+                "Each drawn film is one of the `others`: divide by that number, not by one more.",
+            ),
         ],
     )
 
@@ -237,7 +263,27 @@ def _pairs() -> list[tuple]:
             (a, b, 500, 20, 4)
             for a, b in ((daring, steady), (steady, daring), (daring, worse), (worse, daring))
         ]
+    at_k = torch.cat([torch.full((8,), 4), torch.full((12,), 5)])  # place k + 1 is no hit
+    far = torch.cat([torch.full((3,), 3), torch.full((17,), 400)])
+    split, middle = (
+        torch.tensor([0] * 10 + [499] * 10),
+        torch.full((20,), 200),
+    )  # by mean place the second leads
+    tie = torch.cat([torch.full((3,), 0), torch.full((17,), 30)])  # as many hits as `far`
+    out += [(a, b, 500, 20, 4) for a, b in ((at_k, far), (far, at_k), (split, middle), (tie, far))]
     return out
+
+
+def _signs(a, b, others, n, k, far=0):
+    """By which sign a is ahead of b over the catalogue, and among the drawn films."""
+    hits = (a < k + far).sum() - (b < k + far).sum()
+    drawn = _draws(a, others, n, k + far).double().sum() - _draws(b, others, n, k + far).double().sum()
+    return float(hits.sign()), float(drawn.sign())
+
+
+def _each(a, b, others, n, k):
+    hits = (a < k).double() - (b < k).double()
+    return hits * (_draws(a, others, n, k) - _draws(b, others, n, k)) < 0
 
 
 @exercise(
@@ -265,6 +311,42 @@ def next_5(answer):
             ),
             (lambda *x: True, "You say that the order always turns. Sometimes one model is ahead by both."),
             (lambda *x: False, "You say that the order never turns. In some of the trials it does."),
+            (lambda *x: math.prod(_signs(*x)) <= 0, "A tie turns nothing: opposite orders only, so below 0."),
+            (
+                lambda *x: math.prod(_signs(*x, far=1)) < 0,
+                "You count r = k as a hit. With k better films it stands at place k + 1.",
+            ),
+            (
+                lambda *x: _signs(*x) == (1.0, -1.0),
+                "The order may turn the other way round, too: b ahead over the catalogue, a among the drawn films.",
+            ),
+            (
+                lambda *x: _signs(*x) == (-1.0, 1.0),
+                "The order may turn the other way round, too: a ahead over the catalogue, b among the drawn films.",
+            ),
+            (
+                lambda a, b, o, n, k: (
+                    bool((a < k).sum() > (b < k).sum()) == bool(a.double().mean() > b.double().mean())
+                ),
+                "You compare mean places. Expected hits among the drawn films are something else.",
+            ),
+            (
+                lambda a, b, o, n, k: bool(
+                    (float((a < k).sum()) - float((b < k).sum()))
+                    * float(a.double().mean() - b.double().mean())
+                    > 0
+                ),
+                "You compare mean places. Hits among the drawn films are something else.",
+            ),
+            (_each, "That is a verdict for each film. One is asked for the two models: add up first."),
+            (
+                lambda *x: math.prod(_signs(*x)) > 0,
+                "It is turned round: True where the two metrics disagree.",
+            ),
+            (
+                lambda a, b, o, n, k: bool(((a < k) != (b < k)).any()),
+                "You ask whether some film is a hit for one model only. Compare the two numbers of hits.",
+            ),
         ],
     )
 

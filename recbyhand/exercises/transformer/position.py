@@ -41,9 +41,20 @@ def pos_1(answer):
             ([s(2), c(2), s(200), c(200)], "Divide by 100: later pairs are slower."),
             ([s(1), c(1), s(0.01), c(0.01)], "That is position 1. Positions count from 0, and 2 is asked."),
             ([s(2), c(2), s(2), c(2)], "The second pair is a hundred times slower than the first."),
+            ([s(3), c(3), s(0.03), c(0.03)], "That is position 3: positions count from 0, and 2 is asked."),
+            (
+                [s(2), c(2), s(0.2), c(0.2)],
+                "The exponent of the second pair is 2/4, and 10000^(2/4) = 100: you divided by 10.",
+            ),
         ],
     )
-    close(answer, PE_1, hint="Not yet. Check that each pair has sin² + cos² = 1.")
+    close(
+        answer,
+        PE_1,
+        rtol=2e-3,
+        atol=6e-4,
+        hint="Not yet. Sine and cosine of the angle 2, then sine and cosine of the angle 2 / 100.",
+    )
 
 
 def _table(n, d):
@@ -127,6 +138,10 @@ def pos_3(answer):
             (lambda D, d: d / 2 * math.cos(D), "Each pair has a wavelength of its own."),
             (lambda D, d: d / 2, "That is the product of a row with itself, at distance 0."),
             (lambda D, d: waves(D, d) - D, "Nothing is subtracted: it is a sum of cosines."),
+            (
+                lambda D, d: waves(D, d, step=1, pairs=d),
+                "There are d / 2 pairs, and the exponent of pair i is 2i / d: you count columns.",
+            ),
         ],
     )
 
@@ -170,6 +185,11 @@ def pos_4(answer):
                 "You count from the oldest, by column.",
             ),
             (lambda m: m.flip(1).cumsum(1) * m, "Flip back after counting: the order is turned round."),
+            (
+                lambda m: m.sum(1, keepdim=True) - torch.arange(m.shape[1]),
+                "Right for real events. Padding must get 0: yours goes on counting there.",
+            ),
+            (lambda m: m.flip(1).cumsum(1), "Two things: flip back after counting, and give padding 0."),
         ],
     )
 
@@ -215,6 +235,11 @@ def pos_5(answer):
             lambda x: torch.cat([x[:, :1] * 2, x[:, 1:]], 1),
             False,
             "This function doubles the first event. One permutation may leave it in place: try all 20.",
+        ),
+        (
+            lambda x: torch.cat([x[:, :-1], x[:, -1:] * 2], 1),
+            False,
+            "This function doubles the last event. Whoever exchanges others only does not see it: draw all 20.",
         ),
     ]
     ramp = torch.arange(1.0, 7.0)[:, None]  # (T, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 S_1 = torch.tensor([2.0, 0.0, -2.0])
@@ -24,16 +24,29 @@ def qkv_1(answer):
             (S_1, "These are the products. Put them through a softmax."),
             (S_1.exp(), "These are the exponentials. Divide each by their sum."),
             ((S_1 / 2**0.5).softmax(0), "You divided by the root of 2. Here nothing is divided."),
-            ((S_1 / 2).softmax(0), "You divided by 2. Here nothing is divided."),
-            (torch.tensor([1.0, 0.0, -1.0]).softmax(0), "The query is (2, 0), not a vector of length 1."),
+            (
+                (S_1 / 2).softmax(0),
+                "You divided by 2, or took cosines: the query is (2, 0), and nothing is divided.",
+            ),
             (S_1.clamp(min=0).softmax(0), "A negative product stays negative; nothing is cut off at 0."),
             ([1.0, 0.0, 0.0], "That is the hard choice. A softmax gives every key something."),
             (S_1.flip(0).softmax(0), "The order is turned round: the first key suits the query best."),
             (S_1.log_softmax(0), "These are the logarithms of the weights."),
             (S_1.sigmoid(), "A sigmoid looks at each score alone. The weights must sum to 1."),
+            (
+                torch.tensor([1.0, 3.0, -1.0]).softmax(0),
+                "Those are sums of the keys' numbers: the query is missing. Take its product with each key.",
+            ),
         ],
     )
-    close(answer, S_1.double().softmax(0), hint="Not yet. The weights are positive and sum to 1.")
+    one_of_wrong(answer, [(100 * S_1.softmax(0), "Give parts of 1, not per cent.")], rtol=1e-2, atol=0.06)
+    close(
+        answer,
+        S_1.double().softmax(0),
+        rtol=2e-3,
+        atol=6e-4,
+        hint="Not yet. The query's product with each key; then exponentials, each divided by their sum.",
+    )
 
 
 def _qkv_inputs(g: torch.Generator, Tq: int = 4, Tk: int = 5, d_k: int = 3, d_v: int = 2):
@@ -111,6 +124,24 @@ def qkv_2(answer):
                 ),
                 "The root is that of d_k, not of the number of keys.",
             ),
+            (
+                lambda q, k, v, mask: (
+                    (q @ k.T / k.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf).softmax(0) @ v
+                ),
+                "The softmax runs over the queries. Each row must sum to 1: dim=-1.",
+            ),
+            (
+                lambda q, k, v, mask: (
+                    (q @ k.T / k.shape[-1] ** 0.5).masked_fill(mask, -torch.inf).softmax(-1) @ v
+                ),
+                "The mask is turned round: True means *may look*.",
+            ),
+            (
+                lambda q, k, v, mask: (
+                    (q @ k.T / k.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf).softmax(-1)
+                ),
+                "These are the weights. Sum the values with them: `@ v`.",
+            ),
         ],
     )
 
@@ -185,6 +216,13 @@ def qkv_4(answer):
             ),
         ],
     )
+    one = torch.arange(60.0).reshape(1, 5, 12)
+    edge(
+        answer,
+        (one, 3),
+        lambda x, H: torch.stack(list(x.chunk(H, dim=-1)), dim=1),
+        "Right for two rows. With a batch of one an axis is lost: `squeeze` takes every axis of length 1.",
+    )
 
 
 def _others(A):
@@ -226,6 +264,10 @@ def qkv_5(answer):
             (
                 lambda A: A.sum(-2) - A.diagonal(dim1=-2, dim2=-1),
                 "One row per head is left: average over the heads.",
+            ),
+            (
+                lambda A: (A.sum(-2) - A.diagonal(dim1=-2, dim2=-1)).mean(0) / A.shape[-1],
+                "The sum over the others is asked for: you divide it by T.",
             ),
         ],
     )

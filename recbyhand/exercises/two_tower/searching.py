@@ -25,13 +25,13 @@ def search_1(answer):
             (50, "Give it as a part of 1, not in per cent."),
         ],
     )
-    close(answer, 0.5)
+    close(answer, 0.5, hint="Not yet. Which of 3, 8, 5 and 1 are among 8, 2, 3 and 9? Divide by four.")
 
 
 def _lists(g: torch.Generator):
     k = 5
-    found = torch.stack([torch.randperm(9, generator=g)[:k] for _ in range(6)])
-    exact = torch.stack([torch.randperm(9, generator=g)[:k] for _ in range(6)])
+    found = torch.stack([torch.randperm(20, generator=g)[:k] for _ in range(6)])
+    exact = torch.stack([torch.randperm(20, generator=g)[:k] for _ in range(6)])
     return found, exact
 
 
@@ -76,6 +76,29 @@ def search_2(answer):
                 lambda f, e: (e[:, :, None] == f[:, None]).any(2).float().sum(),
                 "That is a count over all users. Divide by the number of exact rows.",
             ),
+            (
+                lambda f, e: (e[:, :, None] == f[:, None]).any(2).any(1).float().mean(),
+                "That is whether a user has found anything. Which part of the exact rows was found?",
+            ),
+            (
+                lambda f, e: (
+                    sum(len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in zip(f.tolist(), e.tolist()))
+                    / len(f)
+                ),
+                "You divide by all rows of both lists. Recall divides by the exact ones.",
+            ),
+            (
+                lambda f, e: (e[:, :, None] == f[:, None]).any(2).float().sum(1).mean(),
+                "That is how many were found. Divide by k.",
+            ),
+            (
+                lambda f, e: (f.sort(1).values == e.sort(1).values).float().mean(),
+                "Sorted lists are still compared place by place: look for each exact row in the whole list.",
+            ),
+            (
+                lambda f, e: torch.isin(f, e).float().mean(),
+                "You look in the lists of all users. A row found for somebody else does not count.",
+            ),
         ],
     )
 
@@ -109,6 +132,8 @@ def search_3(answer):
             (lambda films, d, M: films * M * 8 + 256 * d * 4, "A piece's code is one byte, which is 8 bits."),
             (lambda films, d, M: films * M * 4 + 256 * d * 4, "A piece's code is one byte, not four."),
             (lambda films, d, M: 256 * d * 4, "These are the codebooks. Each film takes M bytes besides."),
+            (lambda films, d, M: 8 * (films * M + 256 * d * 4), "Those are bits. A byte has eight."),
+            (lambda films, d, M: films * M + d * 4, "Each place has 256 learned pieces, not one."),
         ],
     )
 
@@ -174,6 +199,20 @@ def search_4(answer):
                 lambda u, b, c: _table(u, b).max(1).values.sum().expand(len(c)),
                 "That is the best possible film. Look up the film's own pieces.",
             ),
+            (
+                lambda u, b, c: -(b - u.view(len(b), 1, -1)).square().sum(-1)[torch.arange(len(b)), c].sum(1),
+                "Those are distances. The product of u and the film is asked for.",
+            ),
+            (
+                lambda u, b, c: _table(u, b)[torch.arange(len(b)).flip(0), c].sum(1),
+                "The tables are in the wrong order: column m of the code belongs to place m.",
+            ),
+            (
+                lambda u, b, c: _table(u, torch.nn.functional.normalize(b, dim=-1))[
+                    torch.arange(len(b)), c
+                ].sum(1),
+                "You scale the learned pieces to length 1. Take them as they are.",
+            ),
         ],
     )
 
@@ -192,11 +231,20 @@ def _cases():
     lost = torch.zeros(20, 150)
     lost[10:] = 99.0 * relevant[10:]
     yield ranked - lost, ranked, relevant  # a hundred of 110, and nothing for half of the users
+    relevant, lost = _first(ranked, 10), torch.zeros(20, 150)
+    lost.scatter_(1, ranked.argmax(1, keepdim=True), 99.0)
+    yield ranked - lost, ranked, relevant  # exactly nine of ten, for each user
 
 
 def _first(scores, n):
     rows = scores.argsort(dim=1, descending=True)[:, :n]
     return torch.zeros(scores.shape, dtype=torch.bool).scatter(1, rows, True)
+
+
+def _largest(*x):
+    """The largest k, but one, that is enough."""
+    least = _smallest(*x)
+    return 100 if least else 0
 
 
 def _smallest(retrieved, ranked, relevant, part=0.9, own=True, liked=True, swapped=False, per_user=None):
@@ -253,6 +301,11 @@ def search_5(answer):
             ),
             (lambda a, b, c: _smallest(a, b, c, part=1.0), "You ask for all of them; nine tenths will do."),
             (lambda a, b, c: _smallest(a, b, c, part=0.5), "Half of them is not nine tenths."),
+            (_largest, "The smallest of them is asked for: begin with 10."),
+            (
+                lambda a, b, c: _smallest(a, b, c, part=0.9001),
+                "*At least* nine tenths: exactly nine tenths are enough.",
+            ),
         ],
     )
 

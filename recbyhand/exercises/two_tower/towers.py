@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 E_1, Q_1 = torch.tensor([[1.0, 1.0], [3.0, 0.0], [0.0, -1.0]]), torch.tensor([0.0, 2.0])
@@ -34,6 +34,8 @@ def tower_1(answer):
     close(
         answer,
         (s / 2).softmax(0) @ E_1,
+        rtol=6e-3,
+        atol=6e-4,
         hint="Not yet. Write the three scores, the three weights, then the sum.",
     )
 
@@ -101,7 +103,39 @@ def tower_2(answer):
                 ),
                 "An empty history gives nan: a softmax over nothing.",
             ),
+            (
+                lambda q, e, mask: _pool(q * (q.shape[-1] / e.shape[1]) ** 0.5, e, mask),
+                "The root is that of d, the width of a vector, not of L.",
+            ),
+            (
+                lambda q, e, mask: torch.einsum(
+                    "bl,bld->bd",
+                    (torch.einsum("bd,bld->bl", q, e) / q.shape[-1] ** 0.5)
+                    .masked_fill(~mask, -torch.inf)
+                    .softmax(0)
+                    .nan_to_num(0),
+                    e,
+                ),
+                "The softmax runs over the users. Each history has its own: over L, the last axis.",
+            ),
+            (lambda q, e, mask: _pool(q, e, ~mask), "The mask is turned round: True is a real event."),
+            (
+                lambda q, e, mask: torch.einsum(
+                    "bl,bld->bd",
+                    (torch.einsum("bd,bld->bl", q, e) / q.shape[-1] ** 0.5 * mask).softmax(-1)
+                    * mask.any(1, keepdim=True),
+                    e,
+                ),
+                "A score of 0 is a weight, too: fill with minus infinity.",
+            ),
         ],
+    )
+    q, e, mask = _pool_inputs(torch.Generator().manual_seed(9))
+    edge(
+        answer,
+        (q[2:3], e[2:3], mask[2:3]),
+        _pool,
+        "Right for four users. With a batch of one an axis is lost: `squeeze` takes every axis of length 1.",
     )
 
 
@@ -128,6 +162,9 @@ def tower_3(answer):
             (lambda s: (2 - 2 * s) ** 0.5, "That is the distance. Its square is asked for."),
             (lambda s: 1 - s**2, "That is the square of the sine of the angle."),
             (lambda s: 2 * s - 2, "A square is not negative: the sign is turned round."),
+            (lambda s: 2 - 2 * s**2, "The product itself is in the mixed term, not its square."),
+            (lambda s: -2 * s, "u · u and v · v are missing: 1 each."),
+            (lambda s: 1 - 2 * s, "u · u and v · v are 1 each: 2 together."),
         ],
     )
 
@@ -187,6 +224,18 @@ def tower_4(answer):
                 lambda u, v, seen, k: _top(u, v, seen, k, fill=0.0),
                 "A seen film with score 0 beats every film below 0.",
             ),
+            (
+                lambda u, v, seen, k: _top(
+                    torch.nn.functional.normalize(u, dim=1), torch.nn.functional.normalize(v, dim=1), seen, k
+                ),
+                "You rank by cosine. The product of the vectors as they are is asked for: a long one may win.",
+            ),
+            (
+                lambda u, v, seen, k: (
+                    (-torch.cdist(u, v)).masked_fill(seen, -torch.inf).topk(k, dim=1).indices
+                ),
+                "You rank by distance. For vectors of any length that is another order than by product.",
+            ),
         ],
     )
 
@@ -226,6 +275,11 @@ def tower_5(answer):
             ),
             True,
             "It speaks for short histories only: compare every row of the batch.",
+        ),
+        (
+            lambda e, mask: torch.where(mask.any(1, keepdim=True), e.sum(1), (e * mask[..., None]).sum(1)),
+            True,
+            "It is silent for an empty history and speaks for the others: compare every row of the batch.",
         ),
         (
             lambda e, mask: (e * mask[..., None]).sum(1) + 1e-9 * e.sum(1),

@@ -34,14 +34,25 @@ def retr_1(answer):
             (math.exp(-loss(right)), "That is the probability of the like; the loss is minus its logarithm."),
             (-loss(right), "The sign is turned round: a loss is not negative."),
             (round(loss(right), 2), "Nearly. Did you round? Let Python compute it, and keep all digits."),
-            (round(loss(right), 3), "Nearly. Did you round? Let Python compute it, and keep all digits."),
             (
                 loss([math.exp(s - b) for s, b in zip((2.0, 1.0, 0.0), q, strict=True)]),
                 "Take off log q, not q.",
             ),
+            (loss([right[0], *e[1:]]), "The negatives have shares, too: you corrected the like alone."),
+            (loss([right[2], right[0], right[1]]), "The user liked the first film, not the last."),
+            (
+                loss([math.exp(s - math.log10(b)) for s, b in zip((2.0, 1.0, 0.0), q, strict=True)]),
+                "The logarithm is the natural one.",
+            ),
+            (2 - math.log(0.6), "That is the corrected score of the like. The softmax is missing."),
         ],
     )
-    close(answer, loss(right), hint="Not yet. Write the three terms exp(s) / q, and the part of the first.")
+    close(
+        answer,
+        loss(right),
+        rtol=1e-3,
+        hint="Not yet. Write the three terms exp(s) / q, and the part of the first.",
+    )
 
 
 def _loss_inputs(g: torch.Generator):
@@ -100,6 +111,32 @@ def retr_2(answer):
             ),
             (_slip(total=True), "A mean over the batch, not a sum."),
             (_slip(sign=1), "The sign is turned round: a loss is not negative."),
+            (
+                lambda u, v, q, tau: _slip()(v, u, q, tau),
+                "The scores are turned: a row is a user, a column a film: `u @ v.T`.",
+            ),
+            (_slip(lambda s, log_q, tau: s * tau - log_q), "Divide by the temperature, do not multiply."),
+            (_slip(lambda s, log_q, tau: s / tau - log_q.exp()), "Take off log q, not q."),
+            (
+                lambda u, v, q, tau: -(u @ v.T / tau - q.log()).softmax(1).diagonal().mean(),
+                "The logarithm of the softmax is missing.",
+            ),
+            (
+                lambda u, v, q, tau: _loss(
+                    torch.nn.functional.normalize(u, dim=1), torch.nn.functional.normalize(v, dim=1), q, tau
+                ),
+                "You scale the vectors to length 1. Take them as they come.",
+            ),
+            (
+                lambda u, v, q, tau: -(u @ v.T / tau - q.log()).log_softmax(1).mean(),
+                "You average over all pairs. The user's own film stands on the diagonal.",
+            ),
+            (
+                lambda u, v, q, tau: torch.nn.functional.binary_cross_entropy_with_logits(
+                    u @ v.T / tau - q.log(), torch.eye(len(u))
+                ),
+                "That is a yes or no for each pair. A softmax lets the films of a row compete.",
+            ),
         ],
     )
 
@@ -140,6 +177,23 @@ def retr_3(answer):
                 "The sign is turned round: this is taken off.",
             ),
             (lambda q, lam, n: math.log(q + 1 / n), "Weigh the two ways by λ and 1 − λ."),
+            (
+                lambda q, lam, n: math.log(lam * q),
+                "There is a second way: the uniform draw. Add its probability.",
+            ),
+            (
+                lambda q, lam, n: math.log(lam * q + (1 - lam) * n),
+                "A uniform draw is this film once in n times: divide by n.",
+            ),
+            (lambda q, lam, n: math.log10(lam * q + (1 - lam) / n), "The logarithm is the natural one."),
+            (
+                lambda q, lam, n: math.log(lam * q + (1 - lam) / (n - 1)),
+                "The uniform draw is among all n films, not n - 1.",
+            ),
+            (
+                lambda q, lam, n: math.log(lam * q * (1 - lam) / n),
+                "The two ways are alternatives: add their probabilities, do not multiply them.",
+            ),
         ],
     )
 
@@ -203,6 +257,23 @@ def retr_4(answer):
                 lambda s, r, k: (_found(-s, r, k)[some(r)] / r[some(r)].sum(1)).mean(),
                 "These are the worst k films.",
             ),
+            (
+                lambda s, r, k: (_found(s, r, k - 1)[some(r)] / r[some(r)].sum(1)).mean(),
+                "One place too few: the first k.",
+            ),
+            (
+                lambda s, r, k: _found(s, r, k)[some(r)].mean(),
+                "That is how many were found. Divide by what each user has to find.",
+            ),
+            (
+                lambda s, r, k: (
+                    (torch.zeros_like(r).scatter(0, s.topk(min(k, len(s)), dim=0).indices, True) & r).sum(1)[
+                        some(r)
+                    ]
+                    / r[some(r)].sum(1)
+                ).mean(),
+                "You take the best users of each film. A list is a row: dim=1.",
+            ),
         ],
     )
 
@@ -255,6 +326,24 @@ def retr_5(answer):
             ),
             (lambda s, c, a: a * s + share(c).log(), "α belongs to log q, not to the score."),
             (lambda s, c, a: (1 - a) * s + a * share(c).log(), "You mixed the two. Only log q is weighed."),
+            (
+                lambda s, c, a: s + a * ((c + 1) / c.sum()).log(),
+                "The shares do not sum to 1: the sum below the line is that of count + 1.",
+            ),
+            (
+                lambda s, c, a: s + a * ((c + 1) / (c.sum() + 1)).log(),
+                "The shares do not sum to 1: each film counts once more below the line, too.",
+            ),
+            (
+                lambda s, c, a: s + share(c) ** a,
+                "You add the share to the power of α. Its logarithm, times α, is asked for.",
+            ),
+            (lambda s, c, a: s + (a * share(c)).log(), "α stands before the logarithm, not in it."),
+            (lambda s, c, a: s * a * share(c).log(), "Add to the score, do not multiply it."),
+            (
+                lambda s, c, a: s + a * c.float().log_softmax(0),
+                "A softmax of the counts is another q: divide each count + 1 by their sum.",
+            ),
         ],
     )
 
