@@ -25,9 +25,7 @@ from typing import Any
 from . import sandbox
 from .wire import Channel, Gone, Malformed, Peer, _Writer
 
-
-
-# Time --------------------------------------------------------------------------------------------------------------------
+# Time -------------------------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -66,7 +64,7 @@ class Clock:
         signal.setitimer(signal.ITIMER_REAL, wall, 5 if wall else 0)
 
 
-# The notebook -----------------------------------------------------------------------------------------------------------------
+# The notebook -----------------------------------------------------------------------------------------------
 
 
 class Noted:
@@ -161,7 +159,7 @@ def _first_line(error: BaseException) -> str:
     return ""
 
 
-# The nursery -----------------------------------------------------------------------------------------------------------------------
+# The nursery ------------------------------------------------------------------------------------------------
 
 
 def nursery(control: socket.socket) -> None:
@@ -171,10 +169,36 @@ def nursery(control: socket.socket) -> None:
 
     warnings.filterwarnings("ignore")
     for name in (
-        *("torch", "numpy", "pandas", "matplotlib", "matplotlib.pyplot", "matplotlib.font_manager", "IPython"),
-        *("IPython.core.interactiveshell", "sklearn.metrics", "recbyhand", "recbyhand.data", "recbyhand.layers"),
-        *("recbyhand.models", "recbyhand.training", "recbyhand.evaluation", "recbyhand.inspect", "recbyhand.claims"),
-        *("recbyhand.plots", "recbyhand.results", "recbyhand.widgets", "recbyhand.exercises", "torch.utils.data"),
+        *(
+            "torch",
+            "numpy",
+            "pandas",
+            "matplotlib",
+            "matplotlib.pyplot",
+            "matplotlib.font_manager",
+            "IPython",
+        ),
+        *(
+            "IPython.core.interactiveshell",
+            "sklearn.metrics",
+            "recbyhand",
+            "recbyhand.data",
+            "recbyhand.layers",
+        ),
+        *(
+            "recbyhand.models",
+            "recbyhand.training",
+            "recbyhand.evaluation",
+            "recbyhand.inspect",
+            "recbyhand.claims",
+        ),
+        *(
+            "recbyhand.plots",
+            "recbyhand.results",
+            "recbyhand.widgets",
+            "recbyhand.exercises",
+            "torch.utils.data",
+        ),
         *("scipy.stats", "ipywidgets", "anywidget"),
     ):
         with contextlib.suppress(ImportError):
@@ -237,7 +261,9 @@ def keep(job: dict, channel: int, leash: int) -> int:
     status = _watch(child, leash)
     used = os.times()
     with contextlib.suppress(OSError):
-        os.write(leash, json.dumps({"status": status, "cpu": used.children_user + used.children_system}).encode())
+        os.write(
+            leash, json.dumps({"status": status, "cpu": used.children_user + used.children_system}).encode()
+        )
     return 0
 
 

@@ -81,7 +81,11 @@ class Nursery:
         if data := env.get("RECBYHAND_DATA"):
             env["RECBYHAND_DATA"] = os.path.abspath(data)
         env |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        env |= {"PYTHONPATH": str(sandbox.PACKAGE.parent), "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {
+            "PYTHONPATH": str(sandbox.PACKAGE.parent),
+            "MPLBACKEND": "Agg",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         command = [sys.executable, "-m", f"{__package__}.candidate", str(theirs.fileno())]
         self.process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=env, cwd="/", stdin=subprocess.DEVNULL
@@ -119,7 +123,7 @@ class Nursery:
         self.close()
 
 
-# One answer ----------------------------------------------------------------------------------------------------------------
+# One answer -------------------------------------------------------------------------------------------------
 
 
 class Verdicts:
@@ -142,7 +146,9 @@ class Verdicts:
             if not right:
                 missed.append(why)
         if missed:
-            comment = f"Right for the inputs of the hand-out; wrong in {len(missed)} of {rounds} rounds of others: "
+            comment = (
+                f"Right for the inputs of the hand-out; wrong in {len(missed)} of {rounds} rounds of others: "
+            )
             comment += missed[0]
         return Mark(name, 1 - len(missed) / rounds if rounds else 1.0, comment)
 
@@ -199,11 +205,15 @@ def _cpu(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-# One submission ---------------------------------------------------------------------------------------------------------------
+# One submission ---------------------------------------------------------------------------------------------
 
 
 def examine(
-    nursery: Nursery, cells: list[str], rules: Rules, number: int = 0, tell: Callable[[Mark], None] | None = None
+    nursery: Nursery,
+    cells: list[str],
+    rules: Rules,
+    number: int = 0,
+    tell: Callable[[Mark], None] | None = None,
 ) -> Report:
     """Run a notebook's code cells behind the walls and mark what it answers. Never raises for what the student did."""
     report, started = Report(), time.monotonic()
@@ -293,5 +303,3 @@ def _marked(peer: Peer, verdicts: Verdicts, name: str, message: dict, raw: memor
     mark = verdicts.judge(name, answer)
     mark.tries = tries
     return mark
-
-

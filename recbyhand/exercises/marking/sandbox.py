@@ -56,13 +56,15 @@ def reap_orphans() -> None:
         prctl(_SUBREAPER, 1)
 
 
-# What the student may see ---------------------------------------------------------------------------------------
+# What the student may see -----------------------------------------------------------------------------------
 
 
 def visible() -> list[str]:
     """Folders and files that Python and a lesson need, as they are spelled here."""
     paths = ["/usr", "/lib", "/lib64", "/bin", sys.prefix, sys.base_prefix, sys.exec_prefix]
-    paths += [f"/etc/{name}" for name in ("fonts", "localtime", "ld.so.cache", "passwd", "group", "mime.types")]
+    paths += [
+        f"/etc/{name}" for name in ("fonts", "localtime", "ld.so.cache", "passwd", "group", "mime.types")
+    ]
     paths += [p for p in sys.path if p and os.path.isdir(p) and not _holds_book(Path(p))]
     paths += [str(PACKAGE), str(PACKAGE.parent / "benchmarks" / "results")]
     if data := os.environ.get("RECBYHAND_DATA"):
@@ -82,7 +84,7 @@ def _holds_book(folder: Path) -> bool:
     return (folder / "recbyhand" / "exercises").is_dir() and (folder / "chapters").is_dir()
 
 
-# Namespaces and a view of the disk -----------------------------------------------------------------------------------
+# Namespaces and a view of the disk --------------------------------------------------------------------------
 
 
 def separate() -> bool:
@@ -152,7 +154,7 @@ def narrow(root: str, megabytes: int) -> bool:
     return True
 
 
-# Landlock ---------------------------------------------------------------------------------------------------------------
+# Landlock ---------------------------------------------------------------------------------------------------
 
 _READ = 1 << 0 | 1 << 2 | 1 << 3  # execute, read file, read folder
 _ALL_OF_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -204,7 +206,7 @@ def _without(paths: list[str], holes: list[str]) -> list[str]:
     return done
 
 
-# Seccomp -------------------------------------------------------------------------------------------------------------------
+# Seccomp ----------------------------------------------------------------------------------------------------
 
 # system call -> number on x86-64, on ARM
 _FORBIDDEN = {
@@ -289,19 +291,21 @@ def seccomp() -> bool:
     try:
         prctl(_NO_NEW_PRIVS, 1)
         filled = Program(len(code), ctypes.addressof(held))
-        _call("prctl", _SECCOMP, ctypes.c_ulong(2), ctypes.byref(filled), ctypes.c_ulong(0), ctypes.c_ulong(0))
+        _call(
+            "prctl", _SECCOMP, ctypes.c_ulong(2), ctypes.byref(filled), ctypes.c_ulong(0), ctypes.c_ulong(0)
+        )
     except (OSError, AttributeError):
         return False
     return True
 
 
-# Limits, account ---------------------------------------------------------------------------------------------------------------
+# Limits, account --------------------------------------------------------------------------------------------
 
 
 def limits(cpu: int, memory: int, files: int) -> None:
     """CPU seconds; bytes beyond what the process has now; bytes of a file."""
-    size = _now("VmSize")
-    data = _now("VmData")
+    size = memory("VmSize")
+    data = memory("VmData")
 
     def at_most(what: int, value: int) -> None:
         hard = resource.getrlimit(what)[1]
@@ -323,7 +327,7 @@ def limits(cpu: int, memory: int, files: int) -> None:
             at_most(getattr(resource, name), 0)
 
 
-def _now(field: str) -> int:
+def memory(field: str) -> int:
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

@@ -96,7 +96,7 @@ class Far(Exception):
     """An error on the other side whose type is not one of Python's own."""
 
 
-# The channel -----------------------------------------------------------------------------------------------
+# The channel ------------------------------------------------------------------------------------------------
 
 
 class Channel:
@@ -146,7 +146,7 @@ class Channel:
         return data
 
 
-# What stands for a thing on the other side ---------------------------------------------------------------------
+# What stands for a thing on the other side ------------------------------------------------------------------
 
 
 class Remote:
@@ -281,7 +281,7 @@ def _is_model(module: nn.Module) -> bool:
     return known and hasattr(module, "schema") and type(module) is not Recommender
 
 
-# Writing --------------------------------------------------------------------------------------------------------
+# Writing ----------------------------------------------------------------------------------------------------
 
 
 class _Writer:
@@ -534,7 +534,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return bool(torch.equal(a, b)) or bool(((a == b) | ((a != a) & (b != b))).all())
 
 
-# Reading --------------------------------------------------------------------------------------------------------
+# Reading ----------------------------------------------------------------------------------------------------
 
 
 class _Reader:
@@ -836,7 +836,7 @@ _READ: dict[str, Callable] = {
 }
 
 
-# Gradients across the border ---------------------------------------------------------------------------------------
+# Gradients across the border --------------------------------------------------------------------------------
 
 
 class _Border(torch.autograd.Function):
@@ -892,11 +892,11 @@ def _look(tensor: Tensor) -> list:
     return [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
 
 
-# A side of the border ----------------------------------------------------------------------------------------------
+# A side of the border ---------------------------------------------------------------------------------------
 
 
 class Peer:
-    """One side. `open`: this side gives attributes of its objects away (the student's does, the examiner's does not)."""
+    """One side. `open`: it gives attributes of its objects away (the student's does, the examiner's does not)."""
 
     def __init__(self, channel: Channel, open: bool = False, around: Callable | None = None):
         self.channel, self.open = channel, open
