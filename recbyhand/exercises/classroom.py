@@ -298,7 +298,7 @@ def _examiner(nursery, one: Submission, rules, number: int, outlet: int) -> None
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sandbox.die_with_parent()
         torch.set_num_threads(1)
-        room = sandbox.memory("VmData") + (4 << 30)  # what a hostile answer can make the examiner take
+        room = sandbox.held("VmData") + (4 << 30)  # what a hostile answer can make the examiner take
         resource.setrlimit(resource.RLIMIT_DATA, (room, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
         def tell(said: dict) -> None:

@@ -304,8 +304,8 @@ def seccomp() -> bool:
 
 def limits(cpu: int, memory: int, files: int) -> None:
     """CPU seconds; bytes beyond what the process has now; bytes of a file."""
-    size = memory("VmSize")
-    data = memory("VmData")
+    size = held("VmSize")
+    data = held("VmData")
 
     def at_most(what: int, value: int) -> None:
         hard = resource.getrlimit(what)[1]
@@ -327,7 +327,7 @@ def limits(cpu: int, memory: int, files: int) -> None:
             at_most(getattr(resource, name), 0)
 
 
-def memory(field: str) -> int:
+def held(field: str) -> int:
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

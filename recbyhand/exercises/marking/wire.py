@@ -698,13 +698,14 @@ class _Reader:
     def klass(self, number, name, bases, *, depth):
         bases = tuple(_known_classes()[b] for b in bases)
         home = {"_rbh": (self.peer, self.id(number))}
-        kind = _RemoteClass if type in map(type, bases) or not bases else None
-        if kind is None:
-            raise Malformed("a class of an unknown kind")
         return _RemoteClass(_safe(name, "Answer"), bases, home)
 
     def model(self, name, schema, settings, state, frozen, training, *, depth):
+        from recbyhand.models.base import Recommender
+
         kind = _known_classes()[name]
+        if not issubclass(kind, Recommender) or kind is Recommender:
+            raise Malformed("no model of this package")
         at = len(self.numbered)
         self.numbered.append(None)
         # written state first, then settings and schema: bytes are read in the order in which they were written
@@ -1267,25 +1268,21 @@ def _overwrite(old: Any, reader: _Reader, node: Any) -> None:
 
 def _replay(mode: Any, events: Any) -> None:
     """Tell a mode that watched the call what happened on the other side: names and shapes."""
-    for name, given, outs in events if isinstance(events, list) else []:
-        tensors, results = (
-            [
-                torch.empty(shape, dtype=_DTYPES.get(dtype, torch.float32), device="meta")
-                for dtype, shape in part
-            ]
-            for part in (given, outs)
-        )
-        result = results[0] if len(results) == 1 else tuple(results)
 
-        def function(*args: Any, result: Any = result, **named: Any) -> Any:
-            return result
+    def like(looks: list) -> list[Tensor]:
+        return [torch.empty(shape, dtype=_DTYPES.get(kind), device="meta") for kind, shape in looks]
 
-        function.__name__ = str(name)[:80]
-        with torch._C.DisableTorchFunction(), _disable_current_modes():
-            if isinstance(mode, TorchDispatchMode):
-                mode.__torch_dispatch__(function, (), tuple(tensors), {})
-            else:
-                mode.__torch_function__(function, (), tuple(tensors), {})
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        for name, given, outs in events if isinstance(events, list) else []:
+            results = like(outs)
+            result = results[0] if len(results) == 1 else tuple(results)
+
+            def function(*args: Any, result: Any = result, **named: Any) -> Any:
+                return result
+
+            function.__name__ = str(name)[:80]
+            told = mode.__torch_dispatch__ if isinstance(mode, TorchDispatchMode) else mode.__torch_function__
+            told(function, (), tuple(like(given)), {})
 
 
 class _patched:
