@@ -56,9 +56,14 @@ class Student:
 
 
 def hostile(name: str, attack: str, ci: bool = False, **more) -> Student:
-    """An attack, then answers that are wrong, then one that is right: it gets its point, and the others none."""
+    """Answers that are wrong, an attack, and one that is right: it gets its point, and the others none.
+
+    What an attack gets hold of it hands in, and that would be the last answer. `again`: it wants the wrong ones to
+    be right, so they come once more.
+    """
     points = more.pop("points", {"edge-5": 1})
-    return Student(name, [FIRST, attack, TRY, TEST], points, "hostile", ci=ci, **more)
+    again = [TRY] if more.pop("again", False) else []
+    return Student(name, [FIRST, TRY, attack, *again, TEST], points, "hostile", ci=ci, **more)
 
 
 # On the wire: `peer` is the student's side of the border, found as anybody in that process can find it.
@@ -123,8 +128,8 @@ STUDENTS = [
         says={"edge-2": "loop that never ends"},
     ),
     Student(
-        "endless, and catches it",
-        [FIRST, NUMBERS, "while True:\n    try:\n        while True: pass\n    except BaseException: pass"],
+        "endless, and deaf",
+        [FIRST, NUMBERS, "import signal\nfor s in (26, 27, 14): signal.signal(s, signal.SIG_IGN)\nwhile True: pass"],
         {"edge-1": 1},
         note="ended",
     ),
@@ -192,12 +197,14 @@ STUDENTS = [
         "home.check = engine.check = rbh.check = check\n"
         "engine.same = engine.close = lambda *a, **k: True",
         ci=True,
+        again=True,
     ),
     hostile(
         "patches torch",
         "import numpy as np\ntorch.allclose = torch.equal = lambda *a, **k: True\nnp.allclose = lambda *a, **k: True\n"
         "torch.Tensor.__eq__ = lambda *a: True\ntorch.Tensor.__bool__ = lambda *a: True",
         points={},
+        again=True,
     ),
     hostile(
         "deletes the tests",

@@ -118,7 +118,10 @@ class Candidate:
         except Exception as error:
             writer = _Writer(self.peer)
             message["lost"] = str(error)[:200]
-        channel.send(message, writer.raw)
+        try:
+            channel.send(message, writer.raw)
+        except Malformed as error:  # nothing has been sent
+            channel.send({"do": "answer", "name": name, "lost": str(error)[:200]})
         while True:
             request, raw = channel.receive()
             if "do" not in request:
@@ -165,6 +168,7 @@ def _first_line(error: BaseException) -> str:
 def nursery(control: socket.socket) -> None:
     """Fork a child for every (channel, leash) that comes, until the other end is closed."""
     sandbox.die_with_parent()
+    sys.path[:] = [p for p in sys.path if p not in ("", "/", os.getcwd())]
     import warnings
 
     warnings.filterwarnings("ignore")
@@ -309,8 +313,9 @@ def _inside(job: dict, channel: int, walls: dict) -> int:
         folder = job["folder"]
         os.environ.update({"HOME": folder, "IPYTHONDIR": f"{folder}/.ipython", "MPLCONFIGDIR": folder})
         os.chdir(folder)
-        with contextlib.suppress(OSError):
-            os.chown(folder, job["user"], job["user"])
+        if "user" in asked and sandbox.open_to_all():
+            with contextlib.suppress(OSError):
+                os.chown(folder, job["user"], job["user"])
     if walls["spaces"]:
         child = os.fork()  # number 1 of the namespace stays trusted
         if child:
@@ -321,10 +326,10 @@ def _inside(job: dict, channel: int, walls: dict) -> int:
     tempfile.tempdir = folder
     sandbox.limits(job["cpu"], job["memory"] << 20, job["disk"] << 20)
     walls["limits"] = True
-    walls["user"] = "user" in asked and sandbox.become(job["user"])
+    mine = "user" in asked and (walls["view"] or sandbox.open_to_all())
+    walls["user"] = sandbox.become(job["user"] if mine else None)
     walls["landlock"] = "landlock" in asked and not walls["view"] and sandbox.landlock(folder)
     walls["seccomp"] = "seccomp" in asked and sandbox.seccomp()
-    sys.path[:] = [p for p in sys.path if p]
     wire = Channel(socket.socket(fileno=channel))
     wire.send({"walls": walls})
     told, _ = wire.receive()

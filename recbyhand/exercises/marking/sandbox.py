@@ -65,7 +65,8 @@ def visible() -> list[str]:
     paths += [
         f"/etc/{name}" for name in ("fonts", "localtime", "ld.so.cache", "passwd", "group", "mime.types")
     ]
-    paths += [p for p in sys.path if p and os.path.isdir(p) and not _holds_book(Path(p))]
+    here = {"/", os.getcwd(), os.path.expanduser("~")}  # `python -m` adds the folder where it was started
+    paths += [p for p in sys.path if p not in here and os.path.isdir(p) and not _holds_book(Path(p))]
     paths += [str(PACKAGE), str(PACKAGE.parent / "benchmarks" / "results")]
     if data := os.environ.get("RECBYHAND_DATA"):
         paths.append(os.path.abspath(data))
@@ -347,10 +348,21 @@ def _tasks_of(user: int) -> int:
     return count
 
 
-def become(number: int) -> bool:
-    """Take an account that owns nothing, if this one may; and lay down all powers."""
+def open_to_all() -> bool:
+    """Can every account read Python and the package? Not, for example, where they stand in root's own folder."""
+    for path in visible():
+        real = Path(path).resolve()
+        if not all(p.stat().st_mode & 0o001 for p in real.parents):
+            return False
+        if real.is_dir() and real.stat().st_mode & 0o005 != 0o005:
+            return False
+    return True
+
+
+def become(number: int | None) -> bool:
+    """Take an account that owns nothing, if this one may (None: stay); and lay down all powers."""
     changed = False
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and number is not None:
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setresgid(number, number, number)
