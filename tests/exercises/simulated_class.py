@@ -4,6 +4,7 @@ Each student answers exercises of the lesson on attention on edges (edge-1: thre
 and one of the lesson on dot products (mlp-4: a class). `points` says what each should get.
 """
 
+# ruff: noqa: E501  (what the students write)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -129,7 +130,11 @@ STUDENTS = [
     ),
     Student(
         "endless, and deaf",
-        [FIRST, NUMBERS, "import signal\nfor s in (26, 27, 14): signal.signal(s, signal.SIG_IGN)\nwhile True: pass"],
+        [
+            FIRST,
+            NUMBERS,
+            "import signal\nfor s in (26, 27, 14): signal.signal(s, signal.SIG_IGN)\nwhile True: pass",
+        ],
         {"edge-1": 1},
         note="ended",
     ),

@@ -81,14 +81,12 @@ class Nursery:
         if data := env.get("RECBYHAND_DATA"):
             env["RECBYHAND_DATA"] = os.path.abspath(data)
         env |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        env |= {
-            "PYTHONPATH": str(sandbox.PACKAGE.parent),
-            "MPLBACKEND": "Agg",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        self.home = tempfile.mkdtemp(prefix="marking-")
+        env |= {"HOME": self.home, "MPLCONFIGDIR": self.home, "MPLBACKEND": "Agg"}
+        env |= {"PYTHONPATH": str(sandbox.PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", f"{__package__}.candidate", str(theirs.fileno())]
         self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=env, cwd="/", stdin=subprocess.DEVNULL
+            command, pass_fds=[theirs.fileno()], env=env, cwd=self.home, stdin=subprocess.DEVNULL
         )
         theirs.close()
         self.count = 0
@@ -115,6 +113,7 @@ class Nursery:
             self.process.wait(5)
         self.process.kill()
         self.process.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self) -> Nursery:
         return self

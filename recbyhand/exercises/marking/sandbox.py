@@ -133,7 +133,8 @@ def narrow(root: str, megabytes: int) -> bool:
         _mount("", "/", flags=_REC | _PRIVATE)
         _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=16m,mode=755")
         for place in sorted(places):
-            _show(place, root)
+            if not any(place.startswith(f"{hole}/") for hole in hidden()):
+                _show(place, root)
         for place in hidden():
             if os.path.isdir(root + place):
                 _mount("tmpfs", root + place, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
@@ -198,7 +199,7 @@ def _without(paths: list[str], holes: list[str]) -> list[str]:
     done, left = [], [os.path.realpath(p) for p in paths]
     while left:
         path = left.pop()
-        if path in holes:
+        if any(path == hole or path.startswith(f"{hole}/") for hole in holes):
             continue
         if any(hole.startswith(f"{path}/") for hole in holes):
             left += [entry.path for entry in os.scandir(path) if not entry.is_symlink()]

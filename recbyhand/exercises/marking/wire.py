@@ -635,7 +635,7 @@ class _Reader:
         return {self.read(k, depth): self.read(v, depth) for k, v in pairs}
 
     def named(self, pairs, depth) -> dict[str, Any]:
-        if not all(isinstance(k, str) and _NAME.fullmatch(k) for k, _ in pairs):
+        if not all(isinstance(k, str) and _NAME.fullmatch(k) and k[:2] != "__" for k, _ in pairs):
             raise Malformed("no name")
         return {k: self.read(v, depth) for k, v in pairs}
 
@@ -655,9 +655,9 @@ class _Reader:
     def frame(self, columns, index, *, depth):
         import pandas as pd
 
-        index = self.read(index, depth)
-        names = [self.read(name, depth) for name, _ in columns]
-        made = pd.DataFrame({i: self.read(v, depth) for i, (_, v) in enumerate(columns)}, index=index)
+        read = [(self.read(name, depth), self.read(values, depth)) for name, values in columns]
+        made = pd.DataFrame({i: v for i, (_, v) in enumerate(read)}, index=self.read(index, depth))
+        names = [name for name, _ in read]
         made.columns = names
         return made
 
