@@ -35,14 +35,6 @@ def lesson(one="...", two="...", before="1"):
     )
 
 
-@pytest.fixture
-def known(empty):
-    from recbyhand.exercises import engine
-
-    for name in ("tiny-1", "tiny-2", "tiny-3", "other-1"):
-        engine.exercise(name, "h")(lambda answer: None)
-
-
 def test_export(tmp_path):
     source = tmp_path / "chapters" / "01_tiny"
     source.mkdir(parents=True)
@@ -65,40 +57,88 @@ def test_export_of_nothing_says_so(tmp_path, monkeypatch, capsys):
     assert "give their paths" in capsys.readouterr().out
 
 
-def test_grade(tmp_path, known, monkeypatch):
-    monkeypatch.setattr(classroom, "load_all", lambda: __import__("recbyhand").exercises.engine.EXERCISES)
-    handed_in = {
-        "ann": classroom.student_notebook(lesson("4.0", "5.0")),
-        "bob": classroom.student_notebook(lesson("3.0", before="1 / 0")),
-    }
-    # A verdict that was typed in, not computed, does not count.
-    handed_in["bob"].cells[3].outputs = [nbformat.v4.new_output("stream", text="✓ tiny-1: Well done.")]
-    for student, notebook in handed_in.items():
-        nbformat.write(notebook, tmp_path / f"{student}.ipynb")
-    (tmp_path / "dan.ipynb").write_text("not a notebook")
-    files = [str(path) for path in sorted(tmp_path.glob("*.ipynb"))]
-    assert classroom.main(["grade", *files, "--csv", str(tmp_path / "m.csv"), "--jobs", "3"]) == 0
-    with open(tmp_path / "m.csv", newline="", encoding="utf-8") as file:
-        rows = {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
-    assert {key: row["passed"] for key, row in rows.items() if key[0] != "dan"} == {
-        ("ann", "tiny-1"): "1",
-        ("ann", "tiny-2"): "1",
-        ("ann", "tiny-3"): "0",
-        ("bob", "tiny-1"): "0",
-        ("bob", "tiny-2"): "0",
-        ("bob", "tiny-3"): "0",
-    }
-    assert "not it yet" in rows["bob", "tiny-1"]["message"]
-    assert "Nothing to check" in rows["bob", "tiny-2"]["message"]
-    assert rows["ann", "tiny-3"]["message"] == "exercise is missing"
-    assert "could not be run" in rows["dan", ""]["note"]
+def test_a_hand_out_is_an_assignment_of_nbgrader(tmp_path):
+    """Version 3 of its schema: each cell to fill in is a graded answer of one point, with an id of its own."""
+    lesson = Path(__file__).resolve().parents[2] / "chapters" / "04_interest" / "din.ipynb"
+    (written,) = classroom.export(tmp_path, [lesson])
+    notebook = nbformat.read(written, as_version=4)
+    nbformat.validate(notebook)
+    cells = {c.metadata.nbgrader.grade_id: c for c in notebook.cells if "nbgrader" in c.metadata}
+    assert cells.keys() == {f"din-{k}" for k in range(1, 6)} | {"din-5-words"}
+    for name, cell in cells.items():
+        about = cell.metadata.nbgrader
+        assert (about.grade, about.solution, about.locked, about.task, about.schema_version) == (
+            1,
+            1,
+            0,
+            0,
+            3,
+        )
+        assert about.cell_type == cell.cell_type
+        assert about.points == (8 if name.endswith("words") else 1)
 
 
-def test_an_endless_notebook_is_stopped(tmp_path):
-    cells = [code("1"), code("import time; time.sleep(600)"), code("2")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "slow.ipynb")
-    _, note = classroom.run(tmp_path / "slow.ipynb", seconds=3)
-    assert note.startswith("stopped after 3 s in cell")
+def test_grade(tmp_path, capsys):
+    """Any layout; outputs that were handed in do not count; what is no notebook stops nobody."""
+    answers = {"ann": ("[0.802184, 0.197816, 0]", "ann's words"), "bob": ("[0.5, 0.5, 0]", "=1+1")}
+    for student, (numbers, words) in answers.items():
+        cells = [
+            code("import recbyhand as rbh"),
+            code(f'rbh.check("edge-1", {numbers})', metadata={"tags": ["exercise"]}),
+            text("**edge-5 · investigate.** What?"),
+            text(f"*{classroom.WORDS}*\n\n{words}", metadata={"tags": ["words"]}),
+        ]
+        cells[1].outputs = [nbformat.v4.new_output("stream", text="✓ edge-1: Well done.")]
+        place = tmp_path / "in" / student / "06_graph"
+        place.mkdir(parents=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), place / "attention_on_edges.ipynb")
+    (tmp_path / "in" / "dan.ipynb").write_text("not a notebook")
+    (tmp_path / "in" / "eve.ipynb").symlink_to(place / "attention_on_edges.ipynb")
+    tables = [str(tmp_path / f"{name}.csv") for name in ("marks", "rubric", "totals")]
+    command = [
+        "grade",
+        str(tmp_path / "in"),
+        "--csv",
+        tables[0],
+        "--rubric",
+        tables[1],
+        "--totals",
+        tables[2],
+    ]
+    assert classroom.main([*command, "--seed", "7", "--wall", "150"]) == 0
+    marks, rubric, totals = (pd.read_csv(table) for table in tables)
+    assert tuple(marks.columns) == classroom.COLUMNS
+    rows = marks.set_index(["student", "exercise"])
+    assert rows.loc[("ann", "edge-1"), "points"] == 1
+    assert rows.loc[("bob", "edge-1"), "points"] == 0
+    assert rows.loc[("ann", "edge-4"), "comment"] == "no answer"
+    assert len(rows.loc["ann"]) == 5
+    assert "not a notebook" in marks.set_index("student").loc["dan", "note"]
+    assert set(marks.student) == {"ann", "bob", "dan"}
+    assert rubric.set_index("student")["words"].to_dict() == {"ann": "ann's words", "bob": "'=1+1"}
+    assert len([c for c in rubric if "(0-2)" in c]) == 4
+    assert totals.set_index("student_id").loc["ann", ["score", "max_score"]].tolist() == [1, 5]
+    assert "seed 7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("files", "students"),
+    [
+        (["ann.ipynb", "bob.ipynb"], ["ann", "bob"]),
+        (["ann/x.ipynb", "bob/x.ipynb", "bob/y.ipynb"], ["ann", "bob", "bob"]),
+        (["ann/01_mlp/x.ipynb", "ann/.ipynb_checkpoints/x.ipynb", "ann/notes.txt"], ["ann"]),
+    ],
+)
+def test_layouts(tmp_path, files, students):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert [student for student, _ in classroom.found([tmp_path])] == students
+
+
+def test_words_that_a_spreadsheet_would_run_are_only_shown():
+    assert classroom._cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert classroom._cell("a\n\x1bb") == "a b"
 
 
 def test_what_the_page_for_teachers_shows_works(empty, tmp_path, monkeypatch):
@@ -115,7 +155,9 @@ def test_what_the_page_for_teachers_shows_works(empty, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [("ann", "1", "Well done."), ("ben", "0", "a hint"), ("cho", "0", "a hint")]
     with open("marks.csv", "w", newline="", encoding="utf8") as file:
-        csv.writer(file).writerows([classroom.COLUMNS, *((s, "din", "din-1", p, m, "") for s, p, m in rows)])
+        csv.writer(file).writerows(
+            [classroom.COLUMNS, *((s, "din", "din-1", p, "1", m, "") for s, p, m in rows)]
+        )
     found = {"pd": pd}
     exec(marking, found)
     assert found["who"].loc["ann", "din"] == 1
