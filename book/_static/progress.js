@@ -9,7 +9,7 @@
   const load = (lesson) => {
     try {
       const found = JSON.parse(localStorage.getItem(KEY + lesson));
-      return found && typeof found === "object" ? found : {};
+      return found && typeof found === "object" && !Array.isArray(found) ? found : {};
     } catch {
       return {}; // nothing yet, not ours, or a browser that keeps nothing
     }
