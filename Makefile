@@ -18,11 +18,12 @@ PY := $(BIN)/python
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: slides book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
+.PHONY: book test serve lab lesson new-lesson classroom bench test-repeat test-launch clean
 
 book: .venv/ready
 	@RECBYHAND_EDITION=$(EDITION) $(PY) book/build.py $(if $(EDITION),--out _build/$(EDITION))
 
+.PHONY: slides
 slides: .venv/ready
 	@$(PY) book/_ext/slides.py $(L)
 
