@@ -71,6 +71,12 @@ def _outdated(app, env, added, changed, removed) -> list[str]:
     return stale
 
 
+def _forget_words(app, env, docnames: list[str]) -> None:
+    """Sphinx goes on with the last search index, and keeps each word that was ever in it. Not here."""
+    if len(docnames) >= len(env.found_docs):
+        (Path(app.outdir) / "searchindex.js").unlink(missing_ok=True)
+
+
 def _downloads(app, exception) -> None:
     """Sphinx copies a page's source as it lies on the disc; what readers of this edition download is edited, too."""
     if exception or not edition():
@@ -140,6 +146,7 @@ def setup(app):
     app.connect("config-inited", _seen, priority=901)
     app.connect("source-read", _read, priority=600)
     app.connect("env-get-outdated", _outdated)
+    app.connect("env-before-read-docs", _forget_words)
     app.connect("build-finished", _downloads, priority=800)
     app.add_css_file("progress.css")
     app.add_js_file("progress.js", loading_method="defer")

@@ -182,6 +182,22 @@ def test_a_small_book_loses_its_solutions(tmp_path):
     assert found["class"] == set()
 
 
+def test_the_search_index_forgets(tmp_path, monkeypatch):
+    """Another edition in the same place: Sphinx alone would keep the words of the one before."""
+    from sphinx.testing.util import SphinxTestApp
+
+    (tmp_path / "conf.py").write_text("extensions = ['editions']\n")
+    found = []
+    for name, text in (("", "a quokka"), ("class", "nobody")):
+        monkeypatch.setenv("RECBYHAND_EDITION", name)
+        (tmp_path / "index.rst").write_text(f"Title\n=====\n\nHere is {text}.\n")
+        app = SphinxTestApp("html", srcdir=tmp_path)
+        app.build()
+        app.cleanup()
+        found.append("quokka" in (app.outdir / "searchindex.js").read_text(encoding="utf8"))
+    assert found == [True, False]
+
+
 def test_translators_get_every_text_of_a_practice():
     text = editions.template()
     assert 'msgid "Tap the line that comes next. Not every line need belong."' in text
