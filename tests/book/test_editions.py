@@ -175,9 +175,13 @@ def test_a_small_book_loses_its_solutions(tmp_path):
         done = house_tests._build(folder, RECBYHAND_REPOSITORY="", RECBYHAND_EDITION=name)
         assert done.returncode == 0, done.stdout + done.stderr
         files = [p for p in site.rglob("*") if p.is_file() and p.suffix not in (".woff2", ".png", ".pickle")]
-        hits = [p for p in files if re.search("quokka|zanzibar", p.read_text(encoding="utf8", errors="ignore"))]
+        hits = [
+            p for p in files if re.search("quokka|zanzibar", p.read_text(encoding="utf8", errors="ignore"))
+        ]
         found[name] = {p.relative_to(site).as_posix() for p in hits}
-        assert "number" in (site / "_sources" / "chapters" / "01_x" / "lesson.ipynb").read_text(encoding="utf8")
+        assert "number" in (site / "_sources" / "chapters" / "01_x" / "lesson.ipynb").read_text(
+            encoding="utf8"
+        )
     assert {"chapters/01_x/lesson.html", "_sources/chapters/01_x/lesson.ipynb", "searchindex.js"} <= found[""]
     assert found["class"] == set()
 
