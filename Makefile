@@ -26,6 +26,7 @@ export OMP_NUM_THREADS ?= 1
 book: .venv/ready
 	@RECBYHAND_EDITION=$(EDITION) $(PY) book/build.py $(if $(EDITION),--out _build/$(EDITION))
 
+.PHONY: slides
 slides: .venv/ready
 	@$(PY) book/_ext/slides.py $(L)
 

@@ -54,6 +54,29 @@ def practice_stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _read(app, docname: str, source: list[str]) -> None:
+    """After house.py has put the outputs in."""
+    if app.env.doc2path(docname).endswith(".ipynb"):
+        source[0] = edited(source[0])
+
+
+def _outdated(app, env, added, changed, removed) -> list[str]:
+    known, stale = env.__dict__.setdefault("practice_stamps", {}), []
+    for docname in env.found_docs:
+        path = Path(env.doc2path(docname))
+        now = practice_stamp(path) if path.suffix == ".ipynb" else ""
+        if known.get(docname, now) != now:
+            stale.append(docname)
+        known[docname] = now
+    return stale
+
+
+def _forget_words(app, env, docnames: list[str]) -> None:
+    """Sphinx goes on with the last search index, and keeps each word that was ever in it. Not here."""
+    if len(docnames) >= len(env.found_docs):
+        (Path(app.outdir) / "searchindex.js").unlink(missing_ok=True)
+
+
 def _downloads(app, exception) -> None:
     """Sphinx copies a page's source as it lies on the disc; what readers of this edition download is edited, too."""
     if exception or not edition():
@@ -121,6 +144,9 @@ def setup(app):
     app.add_config_value("house_edition", "", "env")
     app.connect("builder-inited", _language)
     app.connect("config-inited", _seen, priority=901)
+    app.connect("source-read", _read, priority=600)
+    app.connect("env-get-outdated", _outdated)
+    app.connect("env-before-read-docs", _forget_words)
     app.connect("build-finished", _downloads, priority=800)
     app.add_css_file("progress.css")
     app.add_js_file("progress.js", loading_method="defer")

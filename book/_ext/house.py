@@ -18,7 +18,6 @@ import subprocess
 from html import escape
 from pathlib import Path
 
-import editions
 import lesson_page
 import lessons
 from docutils import nodes
@@ -121,7 +120,6 @@ def _outdated(app, env, added, changed, removed) -> list[str]:
     for docname in env.found_docs:
         path = _lesson(app, docname)
         now = lessons.key(path) if path and _chosen(docname) else None
-        now = (now, editions.practice_stamp(path)) if path else now
         if known.get(docname) != now:
             stale.append(docname)
         known[docname] = now
@@ -132,8 +130,7 @@ def _read(app, docname: str, source: list[str]) -> None:
     if path := _lesson(app, docname):
         try:
             record = lessons.outputs(path) if _chosen(docname) else None
-            whole = lessons.with_outputs(path, source[0], record)
-            source[0] = lesson_page.without_installer(editions.edited(whole))
+            source[0] = lesson_page.without_installer(lessons.with_outputs(path, source[0], record))
         except lessons.LessonFailed as error:
             LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
 
@@ -468,6 +465,8 @@ def setup(app):
     app.connect("builder-inited", _silence, priority=0)
     app.connect("env-get-outdated", _outdated)
     app.connect("source-read", _read)
+    app.setup_extension("editions")  # after what it edits
+    app.setup_extension("teaching")
     app.connect("html-page-context", _buttons, priority=502)
     app.connect("html-page-context", _describe, priority=502)
     app.connect("html-page-context", _mend, priority=502)

@@ -1,6 +1,6 @@
 """Write a lesson that passes all tests and says nothing yet: `make new-lesson L=05_transformer/bst`.
 
-Three files from `book/skeleton/`, and one line in `_toc.yml`. Then put your lesson in their place: `CONTRIBUTING.md`.
+Four files from `book/skeleton/`, and one line in `_toc.yml`. Then put your lesson in their place: `CONTRIBUTING.md`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def write(root: Path, lesson: str) -> list[Path]:
     files = {
         root / "chapters" / folder / f"{name}.ipynb": "",
         root / "recbyhand" / "exercises" / chapter / f"{name}.py": filled("exercises.py", name),
+        root / "recbyhand" / "exercises" / chapter / f"{name}.toml": filled("practice.toml", name),
         root / "tests" / "exercises" / "wrong_answers" / chapter / f"{name}.py": filled(
             "wrong_answers.py", name
         ),
@@ -58,6 +59,10 @@ def write(root: Path, lesson: str) -> list[Path]:
         raise ValueError(f"{there[0].relative_to(root)} is there already; give the lesson another name")
     notebook = jupytext.reads(filled("lesson.py", name), fmt="py:percent")
     notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    for cell in notebook.cells:  # a practice is called as its file is, with underscores
+        cell.source = cell.source.replace(
+            f'rbh.practice("{name.replace("_", "-")}")', f'rbh.practice("{name}")'
+        )
     notebook.cells[1].source = (root / "chapters" / "first_cell.py").read_text(encoding="utf8").strip()
     files[root / "chapters" / folder / f"{name}.ipynb"] = jupytext.writes(notebook, fmt="ipynb")
     package = root / "recbyhand" / "exercises" / chapter / "__init__.py"

@@ -25,6 +25,7 @@ KINDS = (  # what goes wrong, and the words by which a planted mistake is told; 
     ("A sum for a mean, or divided by the wrong number", r"sum|mean|divid|average|pooled|count|n - 1|over n|median"),
     ("A term left out", r"\bno\b|without|forgot|lost|missing|left out|only|never|alone"),
 )  # fmt: skip
+ELSE = "Something else, such as another quantity than the one asked for"
 
 
 def planted() -> list[tuple[str, str, str, str]]:
@@ -46,10 +47,9 @@ def planted() -> list[tuple[str, str, str, str]]:
 
 
 def kinds(mistakes: list[str]) -> Counter:
-    """How many mistakes are of which kind; what fits none is "something of its own"."""
+    """How many mistakes are of which kind; what fits none is put last."""
     return Counter(
-        next((kind for kind, words in KINDS if re.search(words, mistake)), "Something of its own")
-        for mistake in mistakes
+        next((kind for kind, words in KINDS if re.search(words, mistake)), ELSE) for mistake in mistakes
     )
 
 

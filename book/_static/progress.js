@@ -9,7 +9,7 @@
   const load = (lesson) => {
     try {
       const found = JSON.parse(localStorage.getItem(KEY + lesson));
-      return found && typeof found === "object" ? found : {};
+      return found && typeof found === "object" && !Array.isArray(found) ? found : {};
     } catch {
       return {}; // nothing yet, not ours, or a browser that keeps nothing
     }
@@ -75,11 +75,10 @@
       state.practice && "practice \u2713",
     ].filter(Boolean).join(" \u00b7 ");
   };
-  const lists = document.querySelectorAll("article .made td, article .toctree-wrapper li, article .tableofcontents-wrapper li");
+  const links = document.querySelectorAll("article :is(.made td, .toctree-wrapper li, .tableofcontents-wrapper li) a[href]");
   let any = false;
-  for (const place of lists) {
-    const link = place.querySelector("a[href]");
-    const target = link && lessonOf(new URL(link.href, location.href).pathname);
+  for (const link of links) {
+    const target = lessonOf(new URL(link.href, location.href).pathname);
     const text = target && said(load(target));
     if (!text) continue;
     any = true;
@@ -93,6 +92,6 @@
     line.className = "progress-sum";
     line.innerHTML = '<span class="progress-note">Your marks are kept in this browser only.</span> <button type="button">Forget them</button>';
     line.querySelector("button").addEventListener("click", forget);
-    lists[0].closest("table, ul, .tableofcontents-wrapper, .toctree-wrapper").after(line);
+    links[0].closest("table, ul, .tableofcontents-wrapper, .toctree-wrapper").after(line);
   }
 })();

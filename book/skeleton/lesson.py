@@ -66,7 +66,11 @@ rbh.claim("the logit is 1.5", products.sum() + b == 1.5)
 
 # %% [markdown]
 # The logit is 1.5. (A number in the prose is held by a claim: the hidden cell above.)
-#
+
+# %% tags=["practice", "remove-input"]
+rbh.practice("skeleton")
+
+# %% [markdown]
 # (skeleton-code)=
 # ## The code
 

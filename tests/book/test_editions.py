@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import snowballstemmer
 
+import tests.test_house as house_tests
 from recbyhand.exercises.classroom import student_notebook
 
 from .paths import ROOT
@@ -159,6 +160,46 @@ def test_a_leak_is_seen(site):
     assert len([leak for leak in found if leak.startswith("chapters/")]) > 200
     assert any(leak.startswith("_sources/chapters/") for leak in found)
     assert any(leak.startswith("searchindex.js") for leak in found)
+
+
+def test_a_small_book_loses_its_solutions(tmp_path):
+    """Built twice in one place: first as usual, then for a class. Nothing of the first is left lying about."""
+    cells = [
+        'PUBLISHED = ""\nimport recbyhand as rbh',
+        ("number = ...\nprint(number)", ["exercise"]),
+        ("# @title Solution\nquokkas = 41 + 1\nprint('zanzibar', quokkas)", ["solution", "hide-cell"]),
+    ]
+    folder = house_tests._copy(tmp_path, house_tests.notebook(*cells, title="# A lesson\n\nWith words."))
+    site, found = folder / "_build" / "html", {}
+    for name in ("", "class"):
+        done = house_tests._build(folder, RECBYHAND_REPOSITORY="", RECBYHAND_EDITION=name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        files = [p for p in site.rglob("*") if p.is_file() and p.suffix not in (".woff2", ".png", ".pickle")]
+        hits = [
+            p for p in files if re.search("quokka|zanzibar", p.read_text(encoding="utf8", errors="ignore"))
+        ]
+        found[name] = {p.relative_to(site).as_posix() for p in hits}
+        assert "number" in (site / "_sources" / "chapters" / "01_x" / "lesson.ipynb").read_text(
+            encoding="utf8"
+        )
+    assert {"chapters/01_x/lesson.html", "_sources/chapters/01_x/lesson.ipynb", "searchindex.js"} <= found[""]
+    assert found["class"] == set()
+
+
+def test_the_search_index_forgets(tmp_path, monkeypatch):
+    """Another edition in the same place: Sphinx alone would keep the words of the one before."""
+    from sphinx.testing.util import SphinxTestApp
+
+    (tmp_path / "conf.py").write_text("extensions = ['editions']\n")
+    found = []
+    for name, text in (("", "a quokka"), ("class", "nobody")):
+        monkeypatch.setenv("RECBYHAND_EDITION", name)
+        (tmp_path / "index.rst").write_text(f"Title\n=====\n\nHere is {text}.\n")
+        app = SphinxTestApp("html", srcdir=tmp_path)
+        app.build()
+        app.cleanup()
+        found.append("quokka" in (app.outdir / "searchindex.js").read_text(encoding="utf8"))
+    assert found == [True, False]
 
 
 def test_translators_get_every_text_of_a_practice():

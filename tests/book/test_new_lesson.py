@@ -42,6 +42,7 @@ def test_it_passes(copy):
         "_toc.yml",
         "chapters/05_transformer/a_trial.ipynb",
         "recbyhand/exercises/transformer/a_trial.py",
+        "recbyhand/exercises/transformer/a_trial.toml",
         "tests/exercises/wrong_answers/transformer/a_trial.py",
     ]
     assert not any("skeleton" in (copy / name).read_text(encoding="utf8").lower() for name in written)

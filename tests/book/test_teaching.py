@@ -102,7 +102,7 @@ def test_kinds():
         "Off by one, or in the wrong order": 1,
         "One function too many, or too few": 1,
         "A term left out": 1,
-        "Something of its own": 1,
+        "Something else, such as another quantity than the one asked for": 1,
     }
 
 

@@ -63,7 +63,7 @@ def test_no_line_that_does_not_belong_would_do(path):
         place = (instead or own)[0]
         lines = [*given["lines"][:place], extra, *given["lines"][place + 1 :]]
         program = "\n".join([given.get("head", ""), *lines, given["proof"]])
-        with pytest.raises((AssertionError, NameError, RuntimeError)):
+        with pytest.raises((AssertionError, KeyError, NameError, RuntimeError, TypeError)):
             exec(program, names(given))
         assert why.strip()
 
