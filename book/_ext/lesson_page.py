@@ -35,13 +35,14 @@ def _toc() -> dict:
 def numbers() -> dict[str, str]:
     """Number of each page of a chapter by its name: "4" for the chapter's own, "4.3" for its third lesson."""
     found: dict[str, str] = {}
-    for part in _toc()["parts"]:
-        for chapter in part["chapters"]:
-            if match := CHAPTER.match(chapter["file"]):
+    toc = _toc()
+    for part in toc.get("parts", [toc]):
+        for chapter in part.get("chapters", ()):
+            if (match := CHAPTER.match(chapter.get("file", ""))) and match[2] == "index":
                 number = str(int(match[1]))
-                found[chapter["file"]] = number
+                found[chapter["file"].removesuffix(".md")] = number
                 for place, section in enumerate(chapter.get("sections", ()), start=1):
-                    found[section["file"]] = f"{number}.{place}"
+                    found[section.get("file", "").removesuffix(".ipynb")] = f"{number}.{place}"
     return found
 
 
@@ -197,6 +198,8 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         import house
 
         path = lessons.ROOT / f"{pagename}.ipynb"
+        if not path.is_file():
+            return
         launch = house.launch_links(app.config.house_repository, app.config.house_commit, pagename)
         up = context["pathto"](posixpath.join(posixpath.dirname(pagename), "index"))
         download = context["pathto"](f"_sources/{pagename}.ipynb", 1)

@@ -161,9 +161,10 @@ def _own_files(path: Path, code: str) -> set[Path]:
     widgets: set[Path] = set()
     if "widgets" in words:  # the shared modules, and every widget whose class is named
         folder = ROOT / "recbyhand" / "widgets"
-        of = {p: p.stem.replace("_", "") for p in folder.glob("*.py")}  # scripts: see widget_sources.py
+        of = {p: p.stem.replace("_", "") for p in folder.iterdir() if p.suffix in {".py", ".js"}}
         alone = {stem for stem in of.values() if list(of.values()).count(stem) == 1}
-        widgets = {p for p, stem in of.items() if stem in words | alone and stem != "init"}
+        named_or_shared = {p for p, stem in of.items() if stem in words | alone and stem != "init"}
+        widgets = {p for p in named_or_shared if p.suffix == ".py"}  # scripts: see widget_sources.py
     return {p for p in beside | named | checks | widgets if p.is_file()}
 
 

@@ -48,18 +48,20 @@ addEventListener("click", (event) => {
 });
 
 // A long page of tables gets a field that leaves only the rows with the words typed.
-const rows = [...document.querySelectorAll(".made tbody tr")];
-if (rows.length > 40) {
-  const field = Object.assign(document.createElement("input"), { type: "search", className: "filter", placeholder: "Filter these rows" });
-  field.setAttribute("aria-label", "Filter these rows");
-  document.querySelector(".made").prepend(field);
-  field.addEventListener("input", () => {
-    const words = field.value.toLowerCase().split(/\s+/);
-    for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
-    for (const table of document.querySelectorAll(".made table")) {
-      const part = table.closest(".pst-scrollable-table-container") ?? table;
-      part.hidden = !table.querySelector("tbody tr:not([hidden])");
-      if (part.previousElementSibling?.matches("p")) part.previousElementSibling.hidden = part.hidden;
-    }
-  });
+{
+  const rows = [...document.querySelectorAll(".made tbody tr")];
+  if (rows.length > 40) {
+    const field = Object.assign(document.createElement("input"), { type: "search", className: "filter", placeholder: "Filter these rows" });
+    field.setAttribute("aria-label", "Filter these rows");
+    document.querySelector(".made").prepend(field);
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/);
+      for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+      for (const table of document.querySelectorAll(".made table")) {
+        const part = table.closest(".pst-scrollable-table-container") ?? table;
+        part.hidden = !table.querySelector("tbody tr:not([hidden])");
+        if (part.previousElementSibling?.matches("p")) part.previousElementSibling.hidden = part.hidden;
+      }
+    });
+  }
 }

@@ -126,7 +126,7 @@ export default widget("Attention heatmap", (ui, model) => {
     pen.font = FONT(12);
     const longest = (axis, n) => Math.max(...Array.from({ length: n }, (_, i) => pen.measureText(name(axis, i)).width));
     const left = Math.ceil(Math.min(longest("row", rows), ui.width * 0.3, 260)) + 10;
-    const sums = 50, w = clamp((ui.width - left - sums) / columns, 1, 46);
+    const sums = Math.max(50, 14 + Math.max(...weights.map((line) => pen.measureText(fmt(total(line), 2)).width)) * 1.1), w = clamp((ui.width - left - sums) / columns, 1, 46);
     const hgt = clamp(w, rows > 30 ? 12 : 18, 34), top = Math.ceil(Math.min(longest("column", columns) + 4, ui.width < 500 ? 120 : 160)) + 12;
     const height = top + rows * hgt + 6;
     // One scale, whatever the settings: weights from 0 to 1, scores to their largest, masked or not.

@@ -163,6 +163,18 @@ def test_landing_page_moves_and_leads_on(browser, served):
         visit.tab.wait_for_selector(".rbh-widget[data-ready]")
         first = visit.tab.get_by_role("link", name="Start: train one on your own taste")
         assert first.bounding_box()["y"] < 900, "seen without scrolling"
+        funnel, past = (
+            visit.tab.locator(".rbh-widget"),
+            "document.querySelector('.rbh-widget').model.get('history').length",
+        )
+        assert funnel.bounding_box()["y"] < 600
+        before, shown = visit.tab.evaluate(past), funnel.locator(".stages").inner_text()
+        funnel.get_by_role("button", name="watch").first.click()
+        visit.tab.wait_for_function(f"{past} === {before + 1}")
+        assert funnel.locator(".stages").inner_text() != shown
+        cards = visit.tab.locator(".cards > li")
+        assert cards.count() == 9
+        assert all("h to read" in text and "Needs" in text for text in cards.all_inner_texts())
 
 
 FITS = """() => { const pre = [...document.querySelectorAll('.cell_input pre')].find((e) => e.checkVisibility());
