@@ -76,6 +76,8 @@ def _text(node: nodes.Node, keys: list[str], out: list[str]) -> None:
         node, nodes.section | nodes.title | nodes.raw | nodes.comment | nodes.image | addnodes.toctree
     ):
         return
+    elif isinstance(node, addnodes.pending_xref) and (node["refdomain"] == "cite" or node["reftype"] == "eq"):
+        out.append(" ")  # a key, whose words only the page knows
     elif isinstance(node, nodes.Element):
         if LEFT_OUT & set(node.get("classes", ())) or node.get("nb_element") == "cell_code_output":
             return

@@ -51,28 +51,33 @@
     return /\/(errata|source_map)$/.test(row.page) ? total / 4 : total; // tables of references come last
   }
 
-  // Text around the first place, with all places marked.
+  // The text in pieces, all places in <mark>.
+  function marked(text, folded, words) {
+    const pieces = [];
+    let at = 0;
+    while (at < text.length) {
+      let next = null;
+      for (const w of words) {
+        const found = place(folded.slice(at), w);
+        if (found && (!next || found.at < next.at)) next = found;
+      }
+      if (!next) break;
+      const mark = document.createElement("mark");
+      mark.textContent = text.slice(at + next.at, at + next.at + next.word.length);
+      pieces.push(text.slice(at, at + next.at), mark);
+      at += next.at + next.word.length;
+    }
+    return [...pieces, text.slice(at)];
+  }
+
+  // Text around the first place.
   function excerpt(text, folded, words) {
     const first = Math.min(...words.map((w) => place(folded, w)?.at ?? Infinity));
     const from = Number.isFinite(first) ? Math.max(0, text.lastIndexOf(" ", Math.max(0, first - AROUND)) + 1) : 0;
     const cut = text.slice(from, from + 2 * AROUND + 60), low = folded.slice(from, from + 2 * AROUND + 60);
     const p = document.createElement("p");
     if (from) p.append("… ");
-    let at = 0;
-    while (at < cut.length) {
-      let next = null;
-      for (const w of words) {
-        const found = place(low.slice(at), w);
-        if (found && (!next || found.at < next.at)) next = found;
-      }
-      if (!next) break;
-      p.append(cut.slice(at, at + next.at));
-      const mark = document.createElement("mark");
-      mark.textContent = cut.slice(at + next.at, at + next.at + next.word.length);
-      p.append(mark);
-      at += next.at + next.word.length;
-    }
-    p.append(cut.slice(at));
+    p.append(...marked(cut, low, words));
     if (from + cut.length < text.length) p.append(" …");
     return p;
   }
@@ -90,7 +95,8 @@
     box.replaceChildren(...found.slice(0, MOST).map(({ row }) => {
       const item = document.createElement("li"), link = document.createElement("a");
       link.href = `${root}${row.page}.html${row.anchor ? "#" + row.anchor : ""}`;
-      link.textContent = row.heading || row.title;
+      const heading = row.heading || row.title;
+      link.append(...marked(heading, fold(heading), words));
       item.append(link);
       if (row.heading && row.heading !== row.title) {
         const where = document.createElement("span");
