@@ -1,7 +1,7 @@
 """Derived models beside what they are made of: writes benchmarks/results/together/derive_your_own.csv.
 
-For the lesson *Derive your own*. Protocol and columns are the ladder's (`rbh.inspect.trial`): two step sizes, up to
-twenty epochs, patience two, but three starts. Worlds with two effects; `interests` is on the ladder.
+For the lesson *Derive your own*, by `rbh.inspect.trial`: two step sizes, up to twenty epochs, patience two, three
+starts. Worlds with two effects, and `interests`, which is on the ladder (with three step sizes and five starts).
 `python -m benchmarks.together.derive_your_own order+taste` measures one world and keeps the other rows.
 """
 
@@ -107,7 +107,7 @@ def main() -> None:
         task, rows = task_on(data), []
         print(data, task.dataset.truth.ceiling(task.test).auc, flush=True)
         for name, make in WORLDS[data].items():
-            one = rbh.inspect.trial({name: make}, task, seeds=3)
+            one = rbh.inspect.trial({name: make}, task, rates=(0.003, 0.01), seeds=3)
             print(one.place().round(4).to_string(header=False), flush=True)
             rows += one.rows.to_dict("records")
             keep("together/derive_your_own", rows)  # after each, so that an interrupted run loses little

@@ -89,7 +89,7 @@ def trial(
     models: Mapping[str, Callable],
     task,
     *,
-    rates: Sequence[float] = (0.003, 0.01),
+    rates: Sequence[float] = (0.003, 0.01, 0.03),
     seeds: int = 5,
     epochs: int = 20,
     patience: int = 2,
