@@ -7,15 +7,18 @@ import copy
 import difflib
 import html
 import importlib
+import io
 import linecache
 import pkgutil
 import random
 import re
 import signal
+import sys
 import sysconfig
 import threading
 import time
 import traceback
+import types
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +28,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 _HERE = Path(__file__).parent
 _MACHINERY = {"engine", "quizzes", "classroom", "practices", "done"}
@@ -43,6 +47,8 @@ def check(name: str, answer: Any = ...) -> Result:
             raise Wrong(exercise_.todo, "stub")
         with _undisturbed(name), _limit(exercise_.seconds):
             said = exercise_.check(answer)
+            if _run.changed:  # right, but at somebody's cost
+                raise Wrong(_run.changed)
         return Result(name, True, said or exercise_.solved)
     except Wrong as verdict:
         message = exercise_.todo if verdict.kind == "stub" else str(verdict)
@@ -161,7 +167,7 @@ def one_of_wrong(
     `wrong`: {value: hint} or [(value, hint), ...].
     """
     for value, text in wrong.items() if isinstance(wrong, Mapping) else wrong:
-        if same(answer, value, rtol, atol):
+        if same(_unwrapped(answer, value), value, rtol, atol):
             raise Wrong(text)
 
 
@@ -176,8 +182,10 @@ def shape(answer: Any, expected: tuple[int, ...], letters: str = "") -> None:
 def close(answer: Any, truth: Any, rtol: float = 1e-4, atol: float = 1e-6, hint: str = "") -> None:
     """The answer equals `truth` (number, tensor, array, list, dict, frame, string) within the tolerance.
 
-    Knows a few slips by itself (shape, transposed, sign, rounded). `hint`: what any other wrong answer gets.
+    A number written down (not computed by a learner's function) may be rounded to three digits.
+    Knows a few slips by itself (shape, transposed, sign, order, a factor). `hint`: what any other wrong answer gets.
     """
+    answer = _unwrapped(answer, truth)
     if same(answer, truth, rtol, atol):
         return
     mine, right = _array(answer), _array(truth)
@@ -186,7 +194,7 @@ def close(answer: Any, truth: Any, rtol: float = 1e-4, atol: float = 1e-6, hint:
             if _kind(answer) == _kind(truth):  # a tuple of tensors that differ in shape
                 raise Wrong(f"The parts of your {_kind(answer)} are not numbers of one shape: print each.")
             raise Wrong(f"Your answer is a {_kind(answer)}; a {_kind(truth)} is asked for.")
-        mine, right = mine.astype(float), right.astype(float)
+        whole, mine, right = right.dtype.kind != "f", mine.astype(float), right.astype(float)
         if mine.shape != right.shape:
             turned = mine.ndim == 2 and same(mine.T, right, rtol, atol)
             raise Wrong(
@@ -196,12 +204,16 @@ def close(answer: Any, truth: Any, rtol: float = 1e-4, atol: float = 1e-6, hint:
             )
         if not np.isfinite(mine).all() and np.isfinite(right).all():
             raise Wrong("Your answer contains NaN or infinity: look for a division by 0 or a logarithm of 0.")
-        if mine.ndim == 2 and same(mine.T, right, rtol, atol):
-            raise Wrong("The numbers are right, but rows and columns are swapped: transpose.")
+        if not whole and not _run.called and 0 < (digits := _digits(mine, right)):
+            if digits >= 3:
+                return
+            raise Wrong(
+                "Rounded too early: give three digits, or let Python compute it and keep all of them."
+            )
+        if slip := "" if hint else _slip(mine, right, rtol, atol):
+            raise Wrong(slip)
         if same(-mine, right, rtol, atol):
             raise Wrong("The size is right, the sign is not.")
-        if right.dtype.kind == "f" and not hint and np.allclose(mine, right, rtol=6e-3, atol=atol):
-            raise Wrong("Nearly. Did you round? Let Python compute it, and keep all digits.")
     raise Wrong(hint or f"That is not it yet: {_short(answer)}.", "hint" if hint else "generic")
 
 
@@ -232,7 +244,7 @@ def function(
     got = [call(answer, *args) for args in draws]
     truth = [oracle(*copy.deepcopy(args)) for args in draws]
     if all(same(g, t, rtol, atol) for g, t in zip(got, truth, strict=True)):
-        return
+        return _ones(answer, draws[0], oracle) if draws else None
     for slip, text in wrong:
         with contextlib.suppress(ArithmeticError, IndexError, RuntimeError, TypeError, ValueError):
             outputs = [slip(*copy.deepcopy(args)) for args in draws]
@@ -240,6 +252,8 @@ def function(
                 raise Wrong(text)
     if len(draws) > 1 and all(same(g, got[0]) for g in got) and not all(same(t, truth[0]) for t in truth):
         raise Wrong("Your function gives the same answer whatever it is given: use its arguments.")
+    if not hint and (part := _part(got, truth, rtol, atol)):
+        raise Wrong(part)
     for g, t, args in zip(got, truth, draws, strict=True):
         try:
             close(g, t, rtol, atol, hint)
@@ -262,11 +276,67 @@ def edge(
 
 
 def call(answer: Callable, *args: Any, **named: Any) -> Any:
-    """Call the learner's function on copies of `args`; a stub that returns nothing counts as untouched."""
-    out = answer(*copy.deepcopy(args), **copy.deepcopy(named))
+    """Call the learner's function on copies of `args`; a stub that returns nothing counts as untouched.
+
+    A function that changes what it was given is noted: if all else is right, `check` says so.
+    """
+    with _unseen():
+        given, kept, said = copy.deepcopy(args), copy.deepcopy(args), _Said(sys.stdout)
+    _run.called = True
+    with contextlib.redirect_stdout(said):
+        out = answer(*given, **copy.deepcopy(named))
     if _untouched(out):
+        if out is None and said.anything:
+            raise Wrong("Your function prints its answer and returns nothing: end it with `return`.")
         raise Wrong("", "stub")
+    with _unseen():
+        for place, (now, before) in enumerate(zip(given, kept, strict=True)):
+            if not _unchanged(now, before):
+                _run.changed = _run.changed or _CHANGED.format(_argument(answer, place))
     return out
+
+
+def grows(answer: Callable, small: tuple, large: tuple) -> float:
+    """How many times more operations of torch the learner's function takes on the arguments `large` than on `small`.
+
+    1 for code without a loop over what has grown, whatever it is written with; about the ratio of sizes for a loop.
+    """
+    counts = []
+    for args in (small, large):
+        with _Counted() as counted:
+            call(answer, *args)
+        counts.append(max(counted.operations, 1))
+    return counts[1] / counts[0]
+
+
+def uses(answer: Callable, *names: str) -> str:
+    """The first of `names` (attributes, functions, modules) in the learner's code, or in their functions it calls."""
+    seen, todo = set(), [answer]
+    while todo:
+        function_ = todo.pop()
+        function_ = getattr(function_, "__func__", function_)
+        if isinstance(function_, torch.nn.Module):
+            function_ = type(function_).forward
+        if not isinstance(function_, types.FunctionType) or function_ in seen:
+            continue
+        seen.add(function_)
+        codes, words = [function_.__code__], set()
+        while codes:
+            code = codes.pop()
+            words |= {*code.co_names, *code.co_freevars}
+            codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        if found := [name for name in names if name in words]:
+            return found[0]
+        cells = dict(zip(function_.__code__.co_freevars, function_.__closure__ or (), strict=True))
+        for word in words:
+            with contextlib.suppress(ValueError):  # an empty cell
+                other = cells[word].cell_contents if word in cells else function_.__globals__.get(word)
+                if isinstance(other, types.FunctionType) and not _foreign(other.__code__.co_filename):
+                    todo.append(other)
+    return ""
+
+
+AUTOGRAD = ("autograd", "backward", "grad", "grad_and_value", "jacrev", "jacfwd", "jacobian", "vjp", "jvp")
 
 
 def wrong(message: str) -> NoReturn:
@@ -275,7 +345,11 @@ def wrong(message: str) -> NoReturn:
 
 
 def same(a: Any, b: Any, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
-    """Equal within the tolerance, and of equal shape; False, never an error, if they do not compare."""
+    """`a` says what `b` says: equal within the tolerance, and of equal shape; False, never an error, if not comparable.
+
+    The type does not matter: lists, tuples, arrays, tensors and frames of the same numbers are the same. One
+    number may come as an array of one element.
+    """
     a, b = _plain(a), _plain(b)
     if isinstance(a, dict) or isinstance(b, dict):
         both = isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys()
@@ -286,6 +360,8 @@ def same(a: Any, b: Any, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
     if x is None or y is None:
         alike = isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b)
         return alike and all(same(i, j, rtol, atol) for i, j in zip(a, b, strict=True))
+    if y.ndim == 0 and x.size == 1:
+        x = x.reshape(())
     if x.shape != y.shape:
         return False
     if x.dtype.kind in "fiubc" and y.dtype.kind in "fiubc":
@@ -339,8 +415,16 @@ def _plain(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_plain, value))
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().resolve_conj().numpy()
-    return value.to_numpy() if hasattr(value, "to_numpy") else value
+        return value.detach().cpu().resolve_conj().resolve_neg().numpy()
+    if isinstance(value, str):
+        return str(value)
+    value = value.to_numpy() if hasattr(value, "to_numpy") else value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "US" and value.ndim == 0:
+        return str(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size:
+        with contextlib.suppress(ValueError, TypeError):  # a frame of True and False, an array of Fractions
+            return np.array([_plain(v) for v in value.ravel()]).reshape(value.shape)
+    return value
 
 
 def _array(value: Any) -> np.ndarray | None:
@@ -349,6 +433,164 @@ def _array(value: Any) -> np.ndarray | None:
     except (ValueError, TypeError, RuntimeError):  # ragged lists, lists of tensors that need gradients
         return None
     return None if array.dtype.kind == "O" else array
+
+
+def _unwrapped(answer: Any, truth: Any) -> Any:
+    """A value written as one row of a table, [[1, 2]], where (1, 2) is asked for; a function's result is left alone."""
+    x, y = (None, None) if _run.called else (_array(answer), _array(truth))
+    if x is None or y is None or x.dtype.kind not in "fiub" or x.ndim <= y.ndim:
+        return answer
+    return x.reshape(x.shape[x.ndim - y.ndim :]) if set(x.shape[: x.ndim - y.ndim]) == {1} else answer
+
+
+def _digits(mine: np.ndarray, right: np.ndarray) -> int:
+    """To how many digits (of the largest number) `mine` is `right`, rounded; 0 if it is not."""
+    for places in range(7):
+        if np.abs(mine - mine.round(places)).max() < 1e-9:
+            rounded = np.abs(mine - right).max() <= 0.5000001 * 10.0**-places
+            top = np.abs(right).max()
+            return places + int(np.floor(np.log10(top))) + 1 if rounded and top > 0 else 0
+    return 0
+
+
+def _slip(mine: np.ndarray, right: np.ndarray, rtol: float, atol: float) -> str:
+    """A slip that shows in the numbers alone, whatever the exercise: something that is true of them, or ""."""
+
+    def equal(a: np.ndarray) -> bool:
+        return same(a, right, rtol, atol)
+
+    if mine.ndim == 2 and equal(mine.T):
+        return "The numbers are right, but rows and columns are swapped: transpose."
+    if equal(-mine):
+        return "The size is right, the sign is not."
+    if mine.ndim == 1 and equal(mine[::-1]):
+        return "The numbers are right, but in the reverse order."
+    if not np.abs(right).max(initial=0.0) > 10 * atol:
+        return ""
+    if mine.ndim == 1 and equal(np.sort(mine)[np.argsort(np.argsort(right, kind="stable"), kind="stable")]):
+        return "The numbers are right, but in another order."
+    if equal(np.abs(mine) * np.sign(right)):
+        return "The sizes are right, but not all signs."
+    for factor, text in _FACTORS.items():
+        if equal(mine / factor):
+            return text
+    if np.allclose(mine, right, rtol=6e-3, atol=atol):
+        return (
+            "Very close, yet not equal: something small is added or left out (a constant in a denominator?), or a "
+            "number was rounded on the way."
+        )
+    return ""
+
+
+def _part(got: list, truth: list, rtol: float, atol: float) -> str:
+    """Which of several results is right: a function that returns two tensors, one of them correct on every input."""
+    several = [isinstance(x, list | tuple) and 1 < len(x) < 6 for x in (*got, *truth)]
+    if not all(several) or len({len(x) for x in (*got, *truth)}) > 1:
+        return ""
+    pairs = list(zip(got, truth, strict=True))
+    right = [all(same(g[k], t[k], rtol, atol) for g, t in pairs) for k in range(len(truth[0]))]
+    if not any(right) or all(right):
+        return ""
+    names = ("first", "second", "third", "fourth", "fifth")
+    good, bad = ([n for n, r in zip(names, right, strict=False) if r is which] for which in (True, False))
+    return (
+        f"Of the {len(right)} things you return, right: the {', '.join(good)}. Not yet: the {', '.join(bad)}."
+    )
+
+
+_FACTORS = {
+    100.0: "A hundred times too large: that is per cent, and the share itself is asked for.",
+    2.0: "Exactly twice too large: is something counted twice, or a ½ missing?",
+    0.5: "Exactly half of it: a factor of 2 is missing.",
+    6.0: "Exactly six times too large.",
+    3.0: "Exactly three times too large.",
+    1 / 3: "Exactly a third of it.",
+    1 / np.log(2): "Right, but in logarithms to base 2: the natural logarithm is asked for.",
+    1 / np.log(10): "Right, but in logarithms to base 10: the natural logarithm is asked for.",
+}
+
+
+def _ones(answer: Callable, args: tuple, oracle: Callable) -> None:
+    """A function that is right must keep its axes where one of them has size 1: a batch of one, one place."""
+    tensors = [a for a in args if isinstance(a, torch.Tensor)]
+    for axis in range(max((t.ndim for t in tensors), default=0)):
+        size = next(t.shape[axis] for t in tensors if t.ndim > axis)
+        if size < 2:
+            continue
+
+        def first(value: Any, axis: int = axis, size: int = size) -> Any:
+            fits = isinstance(value, torch.Tensor) and value.ndim > axis and value.shape[axis] == size
+            return value.narrow(axis, 0, 1).clone() if fits else value
+
+        one = tuple(map(first, args))
+        with contextlib.suppress(Exception):  # no input of this exercise: one size stands for two things
+            truth = _array(oracle(*copy.deepcopy(one)))
+            got = _array(call(answer, *one))
+            lost = got is not None and truth is not None and got.ndim < truth.ndim and got.size == truth.size
+            if lost and same(got.reshape(truth.shape), truth):
+                _run.changed = _run.changed or (
+                    f"Right, until an axis has size 1: an input of shape {tuple(first(tensors[0]).shape)} should give "
+                    f"{truth.shape}, and yours gives {got.shape}. `squeeze()` takes every axis of size 1: name the one "
+                    "you mean, `squeeze(-1)`, or index it, `[..., 0]`."
+                )
+
+
+_CHANGED = (
+    "The result is right, but your function changes {} in place, and whoever calls it goes on with other numbers. "
+    "Make new tensors: `x = x + y` in place of `x += y`, `torch.where` or `masked_fill` in place of `x[mask] = 0`, "
+    "`sorted(x)` in place of `x.sort()`, or begin with a copy."
+)
+
+
+def _argument(answer: Callable, place: int) -> str:
+    """The name of an argument, for a sentence."""
+    code = getattr(answer, "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    return f"its argument `{names[place]}`" if place < len(names) else f"argument {place + 1}"
+
+
+def _unchanged(now: Any, before: Any) -> bool:
+    """Numbers in tensors, arrays, frames, lists and dictionaries are what they were; other things are not asked."""
+    if isinstance(before, torch.Tensor):
+        return now.shape == before.shape and bool(torch.equal(now.nan_to_num(7e7), before.nan_to_num(7e7)))
+    if isinstance(before, np.ndarray):
+        return now.shape == before.shape and bool(((now == before) | (now != now)).all())
+    if isinstance(before, list | tuple):
+        return len(now) == len(before) and all(map(_unchanged, now, before))
+    if isinstance(before, dict):
+        return now.keys() == before.keys() and all(_unchanged(now[k], before[k]) for k in before)
+    if isinstance(before, int | float | str):
+        return type(now) is type(before) and (now == before or now != now)
+    return bool(now.equals(before)) if hasattr(before, "to_numpy") else True
+
+
+class _Said(io.TextIOBase):
+    """Passes on what a function prints, and remembers that it did."""
+
+    def __init__(self, to: Any):
+        self.to, self.anything = to, False
+
+    def write(self, text: str) -> int:
+        self.anything = self.anything or bool(text.strip())
+        return self.to.write(text)
+
+    def flush(self) -> None:
+        self.to.flush()
+
+
+def _unseen() -> contextlib.AbstractContextManager:
+    """What the machinery does itself is not counted as the learner's, nor forbidden, by a mode of torch."""
+    return torch._C.DisableTorchFunction()
+
+
+class _Counted(TorchFunctionMode):
+    """Counts the operations of torch within it."""
+
+    operations = 0
+
+    def __torch_function__(self, func, types_, args=(), kwargs=None):
+        self.operations += 1
+        return func(*args, **(kwargs or {}))
 
 
 def _kind(value: Any) -> str:
@@ -365,27 +607,39 @@ def _short(value: Any) -> str:
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
 
 
-_seed = threading.local()
+class _Run(threading.local):
+    """What is known of the check that is running: its exercise, and what the learner's code has done."""
+
+    name = ""
+    called = False  # the learner's function has been called: results are no longer values written down
+    changed = ""  # what is to be said if all else is right
+
+
+_run = _Run()
 
 
 def _generator(draw: int) -> torch.Generator:
     """Random inputs, but the same ones each time: a page must not change from build to build."""
-    return torch.Generator().manual_seed(zlib.crc32(getattr(_seed, "name", "").encode()) + draw)
+    return torch.Generator().manual_seed(zlib.crc32(_run.name.encode()) + draw)
 
 
 @contextlib.contextmanager
 def _undisturbed(name: str) -> Iterator[None]:
-    """A check draws random numbers, yet the lesson goes on as if it had not."""
+    """A check draws random numbers, yet the lesson goes on as if it had not; nor do settings pass either way."""
     numbers, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - the learner may use it
-    before, _seed.name = getattr(_seed, "name", ""), name
+    before, dtype = dict(vars(_run)), torch.get_default_dtype()
+    vars(_run).update(name=name, called=False, changed="")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.set_default_dtype(torch.float32)
             torch.manual_seed(zlib.crc32(name.encode()))
             yield
     finally:
+        torch.set_default_dtype(dtype)
         np.random.set_state(numbers)  # noqa: NPY002
         random.setstate(python)
-        _seed.name = before
+        vars(_run).clear()
+        vars(_run).update(before)
 
 
 @contextlib.contextmanager
@@ -399,7 +653,9 @@ def _limit(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"no answer after {seconds:g} seconds; is there a loop that never ends?")
 
     started, handler = time.monotonic(), signal.signal(signal.SIGALRM, stop)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    left, interval = signal.setitimer(
+        signal.ITIMER_REAL, seconds, 1
+    )  # again, should a bare except swallow it
     try:
         yield
     finally:

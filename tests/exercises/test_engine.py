@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,9 @@ def test_right(number, right):
         ((1, ...), "stub", "Replace the `...`"),
         (3, "hint", "You forgot one."),
         (torch.tensor([4.0, 4.0]), "hint", "One number is enough."),
-        (4.01, "hint", "round"),
+        (4.01, "hint", "Very close"),
+        (8, "hint", "twice"),
+        (400, "hint", "per cent"),
         (-4, "hint", "sign"),
         ("four", "hint", "a string; a number is asked for"),
         (torch.ones(2, 3), "hint", "shape (2, 3)"),
@@ -71,6 +74,18 @@ def test_wrong_value(number, answer, kind, said):
     assert said in result.message
     assert repr(result).startswith("✗ t-1: ")
     assert 'rbh.hint("t-1")' in repr(result)
+
+
+@pytest.mark.parametrize("right", [2 / 3, 0.667, 0.66667, [[2 / 3]], torch.tensor([2 / 3])])
+def test_a_number_may_be_rounded_to_three_digits_or_stand_in_a_table(empty, right):
+    @exercise("t-8", "h")
+    def t_8(answer):
+        close(answer, 2 / 3)
+
+    assert rbh.check("t-8", right).passed
+    assert "Rounded too early" in rbh.check("t-8", 0.67).message
+    assert not rbh.check("t-8", 0.668).passed
+    assert not rbh.check("t-8", 0.666).passed
 
 
 def test_no_answer_is_a_stub(number):
@@ -98,7 +113,9 @@ def _exits(x):
         (lambda x: ..., "stub", "Nothing to check yet"),
         (lambda x: None, "stub", "Nothing to check yet"),
         (lambda x: -x.sum(), "hint", "sign"),
-        (lambda x: x.sum() * 3, "generic", "With `tensor("),
+        (lambda x: x.sum() * 3.7 + 1, "generic", "With `tensor("),
+        (lambda x: x.sum() * 2, "hint", "twice"),
+        (lambda x: print(x.sum()), "hint", "prints"),
         (lambda: 0, "error", "TypeError"),
         (_raises, "error", "`return x @ torch.ones(4)`"),
         (_raises, "error", "Shapes do not fit"),
@@ -118,8 +135,95 @@ def test_right_function_and_module(total):
     assert rbh.check("t-2", type("Sum", (torch.nn.Module,), {"forward": lambda self, x: x.sum()})()).passed
 
 
-def test_a_function_that_spoils_its_input_spoils_only_its_own(total):
-    assert rbh.check("t-2", lambda x: (x.sum(), x.zero_())[0]).passed
+def test_a_function_that_spoils_its_input_spoils_only_its_own_and_is_told_so(total):
+    result = rbh.check("t-2", lambda x: (x.sum(), x.zero_())[0])
+    assert (result.passed, result.kind) == (False, "hint")
+    assert "changes its argument `x` in place" in result.message
+    assert "That is the mean." in rbh.check("t-2", lambda x: (x.mean(), x.zero_())[0]).message
+    assert rbh.check("t-2", torch.sum).passed  # forgotten by the next check
+
+
+@pytest.mark.parametrize(
+    ("given", "spoil"),
+    [
+        ([3, 1], lambda x: x.sort()),
+        ([3, 1], lambda x: x.append(1)),
+        ({"a": torch.ones(2)}, lambda x: x["a"].add_(1)),
+        (np.ones(2), lambda x: x.fill(0)),
+        (torch.tensor([True, False]), lambda x: x.fill_(True)),
+        (torch.tensor([1, 2]), lambda x: x.add_(1)),
+        (pd.DataFrame({"x": [1, 2]}), lambda x: x.insert(0, "y", 1)),
+        (torch.tensor([1.0, float("nan")]), lambda x: x.neg_()),
+    ],
+)
+def test_what_is_changed_in_place_is_seen(empty, given, spoil):
+    @exercise("t-6", "h")
+    def t_6(answer):
+        same(call(answer, given), 1) or engine.wrong("no")
+
+    assert rbh.check("t-6", lambda x: 1).passed
+    assert "in place" in rbh.check("t-6", lambda x: (spoil(x), 1)[1]).message
+
+
+def test_an_axis_lost_at_size_1_is_seen(empty):
+    @exercise("t-7", "h")
+    def t_7(answer):
+        function(answer, lambda g: (torch.randn(3, 4, 2, generator=g),), lambda x: x.sum(-1))
+
+    assert rbh.check("t-7", lambda x: x.sum(-1, keepdim=True).squeeze(-1)).passed
+    assert rbh.check("t-7", lambda x: torch.einsum("bld->bl", x)).passed
+    message = rbh.check("t-7", lambda x: x.sum(-1, keepdim=True).squeeze()).message
+    assert "shape (1, 4, 2) should give (1, 4), and yours gives (4,)" in message
+
+
+def test_the_part_that_is_right_is_told(empty):
+    @exercise("t-9", "h")
+    def t_9(answer):
+        function(answer, lambda g: (torch.randn(3, generator=g),), lambda x: (x.sum(), x.exp()))
+
+    assert (
+        "right: the first. Not yet: the second." in rbh.check("t-9", lambda x: (x.sum(), x.log1p())).message
+    )
+    assert rbh.check("t-9", lambda x: (x.mean(), x.sin())).kind == "generic"
+    assert rbh.check("t-9", lambda x: [x.sum(), x.exp()]).passed
+
+
+def test_operations_grow_with_a_loop_only():
+    few, many = (torch.randn(3, 2),), (torch.randn(90, 2),)
+    assert engine.grows(lambda x: x.sum(-1) + 1, few, many) == 1
+    assert engine.grows(lambda x: torch.stack([row.sum() for row in x]), few, many) > 5
+    assert engine.grows(lambda x: torch.stack(list(map(torch.sum, x))), few, many) > 5
+
+
+def _helper(x):
+    return torch.autograd.grad(x.sum(), x)[0]
+
+
+def test_a_word_is_found_in_what_a_function_calls():
+    def inner(x):
+        return _helper(x)
+
+    assert engine.uses(inner, *engine.AUTOGRAD) == "autograd"
+    assert engine.uses(lambda x: [y.backward() for y in x], *engine.AUTOGRAD) == "backward"
+    assert engine.uses(lambda x: x.sum(), *engine.AUTOGRAD) == ""
+    assert engine.uses(torch.sum, *engine.AUTOGRAD) == ""
+    assert engine.uses(3, *engine.AUTOGRAD) == ""
+
+
+def test_settings_do_not_pass(total):
+    def careless(x):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        return x.sum()
+
+    assert rbh.check("t-2", careless).passed
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    with torch.no_grad():
+        assert rbh.check(
+            "t-2", lambda x: x.clone().requires_grad_().sum() * (1.0 if torch.is_grad_enabled() else 9)
+        ).passed
+        assert not torch.is_grad_enabled()
 
 
 def test_the_line_named_is_the_learners(total):
@@ -179,8 +283,9 @@ def test_draws_differ_from_each_other_but_not_from_run_to_run(total):
     seen = []
     for _ in range(2):
         rbh.check("t-2", lambda x: (seen.append(x.clone()), x.sum())[1])
-    assert len({tuple(x.tolist()) for x in seen}) == 5
-    assert all(torch.equal(a, b) for a, b in zip(seen[:5], seen[5:], strict=True))
+    drawn, half = [x for x in seen if len(x) == 3], len(seen) // 2  # the others try an axis of size 1
+    assert len({tuple(x.tolist()) for x in drawn}) == 5
+    assert all(torch.equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such alarm on this system")
@@ -234,6 +339,13 @@ def test_no_hint_or_a_taken_id_is_refused(number):
         ([torch.ones(2), torch.zeros(3)], [np.ones(2), np.zeros(3)], True),
         ([torch.ones(2), torch.zeros(3)], [np.ones(2)], False),
         (torch.ones(2), torch.ones(2, 1), False),  # no silent broadcasting
+        (torch.ones(1), 1.0, True),
+        (1.0, torch.ones(1), False),  # but a batch of one is a batch
+        (np.str_("a"), "a", True),
+        (np.array("a"), "a", True),
+        ([torch.tensor(1.0, requires_grad=True)], [1.0], True),
+        (pd.DataFrame({"x": [True], "y": [False]}), [[1, 0]], True),
+        ([Fraction(1, 2), 1], [0.5, 1.0], True),
         ({"a": 1}, {"a": 1.0}, True),
         ({"a": 1}, {"b": 1}, False),
         ({"a": 1}, 1, False),

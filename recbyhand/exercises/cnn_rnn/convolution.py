@@ -6,7 +6,17 @@ from itertools import combinations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import (
+    AUTOGRAD,
+    Wrong,
+    call,
+    close,
+    edge,
+    exercise,
+    function,
+    one_of_wrong,
+    uses,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -60,15 +70,18 @@ def _picture(g: torch.Generator) -> tuple:
 
 
 def _by_definition(x, W, b):
-    """Five loops."""
-    B, C, T = x.shape
-    out, _, K = W.shape
-    y = torch.zeros(B, out, T - K + 1)
-    for row in range(B):
-        for o in range(out):
-            for t in range(T - K + 1):
-                y[row, o, t] = b[o] + sum(W[o, c, k] * x[row, c, t + k] for c in range(C) for k in range(K))
-    return y
+    """Five loops, over numbers."""
+    C, T, K = x.shape[1], x.shape[2], W.shape[2]
+    kernels, biases, window = W.tolist(), b.tolist(), [(c, k) for c in range(C) for k in range(K)]
+    return torch.tensor(
+        [
+            [
+                [b + sum(w[c][k] * row[c][t + k] for c, k in window) for t in range(T - K + 1)]
+                for w, b in zip(kernels, biases, strict=True)
+            ]
+            for row in x.tolist()
+        ]
+    )
 
 
 def _windows(x, W):
@@ -124,6 +137,14 @@ def conv_2(answer):
                 lambda x, W, b: _by_definition(x, W / x.shape[1], b),
                 "You take the mean of the channels. The formula adds them up.",
             ),
+            (
+                lambda x, W, b: _by_definition(x, W / (W.shape[1] * W.shape[2]), b),
+                "You take the mean of the window. The formula adds it up.",
+            ),
+            (
+                lambda x, W, b: _by_definition(x, W.flip(1), b),
+                "The channels are exchanged: W[:, c] belongs to x[:, c].",
+            ),
         ],
         rtol=1e-3,
         atol=1e-5,
@@ -176,6 +197,18 @@ def conv_3(answer):
                 lambda F, K: (F - K + 1) * (K - 1),
                 "Those are pairs with the first field of each window. The last window has more.",
             ),
+            (
+                lambda F, K: _meet(F, K) / (F * (F - 1) / 2),
+                "That is the share of all pairs. Their number is asked for.",
+            ),
+            (
+                lambda F, K: F - K + 1 if K > 1 else 0,
+                "Those are the pairs that stand K - 1 apart. Nearer ones meet as well.",
+            ),
+            (
+                lambda F, K: (K - 1) * (F - K) + K,
+                "Count again: F - s pairs stand s apart, and s runs from 1 to K - 1.",
+            ),
             (lambda F, K: K * (K - 1) // 2, "That is the pairs in one window. The window slides."),
             (
                 lambda F, K: sum(F - s for s in range(K)),
@@ -205,12 +238,22 @@ def _layers() -> list[tuple]:
     def pool(V):
         return (V.sum(0) ** 2 - (V**2).sum(0)) / 2
 
-    values = "Some layers give the same values in another order, as pooling does: sort before you compare."
+    values = (
+        "Some layers give the same values in another order, as pooling does: sort before you compare. And the order is "
+        "one for all rows: V[:, order]."
+    )
     seen = "Your test passes a convolution over dimensions. Does it really reorder, and compare values?"
     once = "A symmetric kernel stands a reversal. Try several random orders, not one particular one."
     grid = "Reorder the columns, V[:, order]; a layer may well care which *line* is which field."
-    pairs = "A layer may return one number, or a matrix: flatten the output before you sort it."
-    sums = "Your test compares sums. Differences of neighbours add up to 0 in any order: compare all values."
+    pairs = (
+        "A layer may return one number, or a matrix: flatten the output before you sort it. A sum in another order "
+        "differs in its last digit: `torch.allclose`."
+    )
+    sums = (
+        "Differences of neighbours escape your test. They add up to 0 in any order, and stand it if all columns move "
+        "on by one: compare all values, for random orders."
+    )
+    often = "The same values, but not equally often: compare sorted lists, not sets."
     largest = (
         "Your test compares the largest value only. A running maximum ends there in any order: compare all."
     )
@@ -231,6 +274,7 @@ def _layers() -> list[tuple]:
         (lambda V: V.cummax(-1).values, False, largest),
         (lambda V: V[:, :2].sum(-1), False, some),
         (lambda V: V.T, True, turned),
+        (lambda V: torch.cat([V, V[:, :1]], 1), False, often),
     ]
 
 
@@ -239,7 +283,7 @@ def _layers() -> list[tuple]:
     "Draw V and an order, compute `layer(V)` and `layer(V[:, order])`. When are they the same values?",
     "`.flatten().sort().values` of both, then `torch.allclose`. One order is not enough: loop.",
     todo="Complete the function `order_is_nothing(layer, F, d)`: it returns True or False.",
-    solved="Right. Thirteen layers have passed your test or failed it as they should.",
+    solved="Right. Fourteen layers have passed your test or failed it as they should.",
 )
 def conv_4(answer):
     if not callable(answer):
@@ -258,6 +302,17 @@ def conv_4(answer):
     for got, (_, expected, why) in zip(said, _layers(), strict=True):
         if got != expected:
             raise Wrong(why)
+    try:
+        other = call(answer, lambda V: torch.ones(3) @ V @ torch.arange(5.0), 3, 5)
+    except RuntimeError:
+        raise Wrong("Draw V with the F and d that are given: another layer takes a matrix (3, 5).") from None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        chance = any(bool(call(answer, lambda V: V[:, :2].sum(-1))) for _ in range(40))
+    seen: list = []
+    call(answer, lambda V: (seen.append(V), V.sum(0))[1])
+    if len(seen) < 3 or bool(other) or chance:
+        raise Wrong("Now and then your test is wrong: a single order may do nothing to a layer. Try a dozen.")
 
 
 def _reach(kernels):
@@ -276,6 +331,10 @@ def _reach(kernels):
     solved="Right. The view grows by a fixed step per layer: ten layers of width 3 for a history of 20.",
 )
 def conv_5(answer):
+    if uses(answer, *AUTOGRAD):
+        raise Wrong(
+            "Your function counts by a gradient. Find the rule, and compute the number from the widths."
+        )
     function(
         answer,
         inputs=[([3],), ([3, 3],), ([3, 3, 3],), ([2, 5],), ([1, 4, 1],), ([7, 2, 2, 3],)],
@@ -300,8 +359,19 @@ def conv_5(answer):
             (lambda ks: len(ks) * (ks[0] - 1) + 1, "All kernels count, each with its own width."),
             (lambda ks: ks[-1], "That is what the last layer sees of the one below. That one sees further."),
             (lambda ks: 2 ** len(ks) + 1, "It grows by a step, not by doubling: 3, 5, 7."),
+            (
+                lambda ks: sum(ks) - 1,
+                "Every layer overlaps by one place, not only the whole: each adds k - 1.",
+            ),
+            (lambda ks: len(ks) + 1, "Right for kernels of width 2. A width of k adds k - 1 places."),
+            (
+                lambda ks: 1 + sum((k - 1) ** 2 for k in ks),
+                "A width of k adds k - 1 places, not their square.",
+            ),
+            (lambda ks: 1 + sum(k - 1 for k in ks[:-1]), "The last layer widens the view, too."),
         ],
     )
+    edge(answer, ([],), _reach, "Without any layer, for an empty list, an output is a place: it sees one.")
 
 
 def _product(ks):

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong, wrong
+from recbyhand.exercises.engine import close, exercise, function, grows, one_of_wrong, uses, wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 Z = 0.5 * 2 + 0.1 - 1 * 0.75 + 0.15  # = 0.5; no part of it alone gives that
@@ -113,6 +113,7 @@ def _numbers(answer):
 def hist_2(answer):
     few = [([(3, 7, 5), (1, 8, 4), (9, 6, 5)], 5, 4), ([(6, 7, 5)], 5, 3)]
     few += [([(90, 7, 5), (2, 8, 4), (40, 9, 4), (60, 5, 2)], 100, 3)]  # long pauses
+    few += [([(1, 7, 5), (3, 7, 4), (2, 8, 4)], 5, 4)]  # one film twice
     draws = [_events(torch.Generator().manual_seed(k)) for k in range(6)] + few
 
     def unsorted(events, now, length):
@@ -130,6 +131,14 @@ def hist_2(answer):
     def dislikes_as_zeros(events, now, length):
         past = [film if s >= 4 else 0 for t, film, s in sorted(events) if t < now][-length:]
         return past + [0] * (length - len(past))
+
+    def by_all(events, now, length, stars):  # ties by the number of the film, as `sorted(events)` has them
+        films = [film for t, film, s in sorted(events) if t < now and s >= stars][-length:]
+        return films + [0] * (length - len(films))
+
+    def later(events, now, length):
+        films = [film for t, film, s in sorted(events) if t > now and s >= 4][:length]
+        return films + [0] * (length - len(films))
 
     def by_film(events, now, length):
         likes = sorted(film for t, film, s in events if t < now and s >= 4)[-length:]
@@ -177,6 +186,26 @@ def hist_2(answer):
                 dislikes_as_zeros,
                 "A film that was not liked is left out; it leaves no 0 behind. Zeros stand at the end only.",
             ),
+            (
+                lambda e, n, k: by_all(e, n, k, 0),
+                "Every film is in it. Only those with at least four stars are likes.",
+            ),
+            (lambda e, n, k: by_all(e, n, k, 3), "Three stars are no like: at least four."),
+            (later, "Those are the films AFTER `now`. A history is what was known before."),
+            (
+                lambda e, n, k: _cut(e, n, k, front=True, newest=True),
+                "Turned round as a whole: oldest first, and the zeros at the end.",
+            ),
+            (
+                lambda e, n, k: [film or -1 for film in _cut(e, n, k)],
+                "Padding is 0, the id of no film.",
+            ),
+            (
+                lambda e, n, k: (lambda films: films + [0] * (k - len(films)))(
+                    list(dict.fromkeys(film for film in _cut(e, n, 99) if film))[-k:]
+                ),
+                "A film that was liked twice stands there twice: each event counts.",
+            ),
             (by_film, "Sorted by film. What counts is the time, the first of the three."),
             (
                 lambda e, n, k: _cut([(t, t, s) for t, _, s in e], n, k),
@@ -197,8 +226,9 @@ def _reach(w, v, h):
 
 def _weights_and_states(g: torch.Generator) -> tuple:
     w, v = (torch.rand(2, generator=g) + 0.4).tolist()
+    v *= 1 if torch.rand((), generator=g) < 0.5 else -1
     state, states = torch.tensor(0.0), []
-    for x in torch.randn(5, generator=g):
+    for x in torch.randn(6, generator=g):
         state = torch.tanh(w * x + v * state)
         states.append(state)
     return w, v, torch.stack(states)
@@ -258,6 +288,26 @@ def hist_3(answer):
                 lambda w, v, h: w * v ** (len(h) - 1) * (1 - h**2).sum(),
                 "You added the slopes. The chain rule multiplies them.",
             ),
+            (
+                lambda w, v, h: abs(w * v ** (len(h) - 1) * (1 - h**2).prod()),
+                "The sign is lost: with a negative v the first film may push the other way.",
+            ),
+            (
+                lambda w, v, h: v * w ** (len(h) - 1) * (1 - h**2).prod(),
+                "w and v are exchanged: w brings the film in, v hands the state on.",
+            ),
+            (
+                lambda w, v, h: w ** len(h) * v ** (len(h) - 1) * (1 - h**2).prod(),
+                "w comes once, where the film enters. The later steps hand on the state: v alone.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 2) * (1 - h**2).prod(),
+                "One v too few: from the first state to the last there are L - 1 steps.",
+            ),
+            (
+                lambda w, v, h: w * v ** (len(h) - 1) * (h**2).prod(),
+                "tanh' is 1 - tanh², not tanh².",
+            ),
             (lambda w, v, h: w * v * (1 - h**2).prod(), "One v only: each of the L - 1 steps brings one."),
             (
                 lambda w, v, h: (w * v) ** (len(h) - 1) * (1 - h**2).prod(),
@@ -277,6 +327,7 @@ def _states_and_mask(g: torch.Generator) -> tuple:
     mask = torch.rand(5, 6, generator=g) < 0.5
     mask[0], mask[1] = False, torch.tensor([True, True, False, True, False, False])
     mask[2, 5] = True
+    mask[3] = torch.arange(6) == 0  # a single event, at place 0
     return torch.randn(5, 6, 3, generator=g), mask
 
 
@@ -334,6 +385,21 @@ def hist_4(answer):
                 lambda s, m: s[:, -1] * m.any(1)[:, None],
                 "That is the last column, padding or not; use the mask there, too.",
             ),
+            (
+                lambda s, m: _newest(s, m & (torch.arange(m.shape[1]) > 0)),
+                "A row whose only event stands at place 0 gets zeros: place 0 is a place, not 'none'.",
+            ),
+            (
+                lambda s, m: s[torch.arange(len(m)), m.sum(1).clamp(max=m.shape[1] - 1)] * m.any(1)[:, None],
+                "You count the True places and go one further. Look for the last True one: its place, counted from 0.",
+            ),
+            (
+                lambda s, m: (
+                    s[torch.arange(len(m)), ((m * torch.arange(m.shape[1])).argmax(1) - 1).clamp(min=0)]
+                    * m.any(1)[:, None]
+                ),
+                "One place too early: `arange` counts from 0 already.",
+            ),
             (no_zeros, "A row without any real place should give zeros; yours gives its first state."),
             (wraps, "A row without any real place should give zeros; yours gives its last state (place -1)."),
             (first, "That is the first True place. Look for the last one."),
@@ -363,6 +429,11 @@ def hist_4(answer):
             (one_further, "One place too far: a place counted from 1 is an index after taking 1 off."),
         ],
     )
+    states, mask = _states_and_mask(torch.Generator().manual_seed(0))
+    if grows(answer, (states, mask), (states.repeat(20, 1, 1), mask.repeat(20, 1))) > 3:
+        wrong(
+            "Right, but you go from row to row (a comprehension or `map` is a loop, too). All rows at once, please."
+        )
 
 
 def _count(d_in, d_h, layers, both):
@@ -387,12 +458,29 @@ def _rule(second=lambda d_in, d_h, k: k * d_h, biases=2, directions=True):
     solved="Right. Note what is absent: the length of the history. The weights are the same at every step.",
 )
 def hist_5(answer):
+    if uses(answer, "torch", "nn", "RNN"):
+        wrong("Your function asks torch. Find the rule in a few counts, and compute the number by it.")
     function(
         answer,
         inputs=[(12, 6, 1, False), (12, 6, 2, False), (5, 3, 3, True), (4, 7, 1, True), (3, 8, 2, True)],
         oracle=_count,
         wrong=[
             (_rule(biases=1), "Torch has two biases for each layer and direction."),
+            (_rule(biases=4), "Two biases for each layer and direction, not four."),
+            (
+                lambda d_in, d_h, layers, both: 3 * _count(d_in, d_h, layers, both),
+                "That is a GRU, with three of everything. A plain RNN has one.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: (
+                    _count(d_in, d_h, 1, both) + (layers - 1) * _count(d_h, d_h, 1, False)
+                ),
+                "Every layer has both directions, and reads both of the layer below; not the first alone.",
+            ),
+            (
+                lambda d_in, d_h, layers, both: _count(d_in, d_h, layers - 1, both) if layers > 1 else 0,
+                "One layer is missing: the first one counts, too.",
+            ),
             (_rule(biases=0), "The biases are missing, two for each layer and direction."),
             (
                 _rule(second=lambda d_in, d_h, k: d_in),

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import close, edge, exercise, function, grows, one_of_wrong, wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -48,6 +48,14 @@ def two_1(answer):
                 lambda h: (h[:, :-1], h[:, -1:].expand(-1, h.shape[1] - 1)),
                 "Each place is asked for ITS next film.",
             ),
+            (
+                lambda h: (h[:, :-1].flip(1), h[:, 1:].flip(1)),
+                "The films stand in reverse. Keep their order, oldest first.",
+            ),
+            (
+                lambda h: (h[:, 1:].flip(1), h[:, :-1].flip(1)),
+                "You read backwards, from the newest film. Keep their order, oldest first.",
+            ),
             (lambda h: (h[:-1], h[1:]), "You shifted the users. Films stand along the second axis."),
             (
                 lambda h: (h, h.roll(-1, 1)),
@@ -73,6 +81,12 @@ def two_2(answer):
             (
                 math.log(n),
                 "That is a model that knows nothing, or the right film's own score was forgotten: log e = 1 comes off.",
+            ),
+            (1.0, "1 is the score of the right film. The loss is minus the logarithm of its share of all."),
+            (1 / n, "That is the probability of a guess. Compute the loss of the sure model."),
+            (
+                math.log(n) + 1,
+                "The right film's own score lowers the loss: log e = 1 comes off, it is not added.",
             ),
             (math.e / (math.e + n - 1), "That is the probability. The loss is minus its logarithm."),
             (
@@ -177,6 +191,27 @@ def two_3(answer):
                 "You judge the right film alone, by a sigmoid. A softmax sets it against all films.",
             ),
             (
+                lambda s, t, m, E: ours(s, t, m, E, reduction="sum") / m.sum(),
+                "You divide by all real films. The first of each row is asked of nobody: divide by the questions.",
+            ),
+            (
+                lambda s, t, m, E: torch.nn.functional.cross_entropy(s[:, -2] @ E.T, t[:, -1]),
+                "You ask at the last place only. Every place with a real next film is a question.",
+            ),
+            (
+                lambda s, t, m, E: torch.nn.functional.binary_cross_entropy_with_logits(
+                    s[:, :-1][m[:, 1:]] @ E.T,
+                    torch.nn.functional.one_hot(t[:, 1:][m[:, 1:]], len(E)).float(),
+                ),
+                "You judge each film by a sigmoid. One softmax over all films: `cross_entropy`.",
+            ),
+            (
+                lambda s, t, m, E: torch.nn.functional.cross_entropy(
+                    s[:, :-1][m[:, 1:]] @ E[2:].T, (t[:, 1:][m[:, 1:]] - 2).clamp(min=0)
+                ),
+                "Here every row of E is a film: cut nothing off.",
+            ),
+            (
                 _mean_of_means,
                 "You averaged each row first, so short histories weigh more. One mean over all places.",
             ),
@@ -204,6 +239,16 @@ def two_3(answer):
             ),
         ],
     )
+    s, t, m, E = _places(torch.Generator().manual_seed(0))
+    edge(
+        answer,
+        (100 * s, t, m, E),
+        _asked,
+        "Scores of some hundreds break it: the exponential overflows, or a small number beside the logarithm cuts the "
+        "loss off. `cross_entropy` or `log_softmax` do exponential and logarithm in one.",
+    )
+    if grows(answer, (s, t, m, E), (s.repeat(20, 1, 1), t.repeat(20, 1), m.repeat(20, 1), E)) > 3:
+        wrong("Right, but you go from row to row (a comprehension is a loop, too). All rows at once, please.")
 
 
 def _drawn(g: torch.Generator) -> tuple:
@@ -240,6 +285,31 @@ def two_4(answer):
             (
                 lambda s, q, n: s - torch.log10(n * q),
                 "That is the logarithm to base 10. The exponential is undone by the natural one, `torch.log`.",
+            ),
+            (lambda s, q, n: s - math.log(n) * q, "q belongs inside the logarithm: log(n q), not q log n."),
+            (lambda s, q, n: s - torch.log(n * n * q), "n counts once: log(n q)."),
+            (lambda s, q, n: s - torch.log1p(n * q), "Nothing is added inside: log(n q), not log(1 + n q)."),
+            (
+                lambda s, q, n: s - torch.log2(n * q),
+                "That is the logarithm to base 2. The exponential is undone by the natural one, `torch.log`.",
+            ),
+            (
+                lambda s, q, n: s - torch.log(n * q / q.sum()),
+                "q are probabilities in the whole catalogue, not only among the drawn: they need not sum to 1.",
+            ),
+            (
+                lambda s, q, n: s - torch.log(len(s) * q),
+                "n is the number of drawn films, not of the rows of `scores`.",
+            ),
+            (
+                lambda s, q, n: s - torch.log(1 - (1 - q) ** n),
+                "That is the chance to be drawn at all. {eq} counts how often it is expected: n q.".replace(
+                    "{eq}", "The formula"
+                ),
+            ),
+            (
+                lambda s, q, n: (s - torch.log(n * q)).softmax(1),
+                "Those are shares already. Asked is what stands IN the exponential.",
             ),
             (
                 lambda s, q, n: s * torch.log(n * q),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import close, exercise, function, grows, one_of_wrong, wrong
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -34,6 +34,11 @@ def state_1(answer):
                 (0.739783, -0.197375),
                 "Nothing squeezes the new state: only the proposal has a tanh, and had it.",
             ),
+            ((-0.85, -0.6), "The two parts are added, not taken from each other."),
+            ((0.75, 0.25), "That is the plain mean of both. z says how much of each."),
+            ((0.95, 0.85), "Each unit has a gate of its own: the second one's is 0.2."),
+            ((1.85, -0.4), "What goes to the proposal is 1 - z; you took 1 + z or z itself."),
+            ((1.85, -0.39), "What goes to the proposal is 1 - z; you took 1 + z or z itself."),
             ((0.94621, -0.16969), "The proposal is what came out of the tanh: it needs no second one."),
         ],
     )
@@ -59,6 +64,18 @@ def state_2(answer):
             (1.6813, "You turned a tanh round. A gate is a sigmoid: log(z / (1 - z))."),
             (2.524982, "That is for nine steps. Ten steps multiply by z ten times: z is the TENTH root."),
             (2.732736, "That is for eleven steps. Ten steps multiply by z ten times: z is the TENTH root."),
+            (
+                -2.9444,
+                "One half is shared out evenly, 0.05 a step. But each step multiplies: z is a tenth ROOT.",
+            ),
+            (
+                -6.9305,
+                "Ten steps with that gate leave far less: z to the power ten is one half, not the other way.",
+            ),
+            (13.9327, "Those are the odds, z / (1 - z). The bias is their logarithm."),
+            (1.1440, "That is a logarithm to base 10. The sigmoid has the natural one."),
+            (3.8004, "That is a logarithm to base 2. The sigmoid has the natural one."),
+            (2.5867, "z was rounded to 0.93 on the way, and the logarithm minds: keep its digits."),
             (2.9444, "z = 0.95 would lose half of it evenly, 0.05 a step. But each step multiplies."),
         ],
         atol=0.01,
@@ -115,6 +132,18 @@ def state_3(answer):
                 lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
                 "That is the mean of the states. The last one has read everything already.",
             ),
+            (
+                lambda s, m: picked(s, m, 1) * m.any(1)[:, None],
+                "One too far: after n films the state stands at place n - 1.",
+            ),
+            (
+                lambda s, m: s[:, 0] * m.any(1)[:, None],
+                "That is the state after the FIRST film: it has read nothing else.",
+            ),
+            (
+                lambda s, m: s[:, int(m.sum(1).max()) - 1] * m.any(1)[:, None],
+                "You read the column of the longest history for all. Each row has its own count.",
+            ),
             (lambda s, m: s[:, 0], "That is the state after the FIRST film: it has read nothing else."),
             (
                 lambda s, m: (s * m[..., None]).sum(1),
@@ -149,6 +178,7 @@ def _scores(u, v, b_i, b):
     todo="Complete the function `score_all(u, v, b_i, b)`: it returns a tensor of shape (U, M).",
 )
 def state_4(answer):
+    u, v, b_i, b = _sides(torch.Generator().manual_seed(0))
     function(
         answer,
         inputs=_sides,
@@ -177,6 +207,14 @@ def state_4(answer):
                 lambda u, v, c, b: u @ v.T + c * b,
                 "The two biases are added, not multiplied.",
             ),
+            (lambda u, v, c, b: u @ v.T + c - b, "The general bias is added, not taken off."),
+            (lambda u, v, c, b: u @ v.T + c + 2 * b, "The general bias is in there twice."),
+            (
+                lambda u, v, c, b: u @ v.T / u.shape[1] ** 0.5 + c + b,
+                "Nothing is divided by the root of d here: that belongs to another lesson.",
+            ),
+            (lambda u, v, c, b: u @ v.T / u.shape[1] + c + b, "A dot product is a sum over d, not a mean."),
+            (lambda u, v, c, b: u @ v.T * c + b, "The films' biases are added, not multiplied."),
             (
                 lambda u, v, c, b: (u @ v.T + c + b).softmax(1),
                 "A softmax makes shares of the films for each user. The score is the logit itself.",
@@ -191,6 +229,10 @@ def state_4(answer):
             ),
         ],
     )
+    if grows(answer, (u, v, b_i, b), (u.repeat(20, 1), v.repeat(20, 1), b_i.repeat(20), b)) > 3:
+        wrong(
+            "Right, but you go from row to row (a comprehension is a loop, too). One matrix product does it."
+        )
 
 
 @exercise(

@@ -9,7 +9,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbyhand.data import Field, toy, toy_schema
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import (
+    AUTOGRAD,
+    Wrong,
+    call,
+    close,
+    edge,
+    exercise,
+    function,
+    one_of_wrong,
+    uses,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -142,6 +152,13 @@ def afm_2(answer):
         hint="Not the weights. Print shapes: e @ W.T + b is (B, P, t), with ReLU and h (B, P), and a row sums to 1.",
         rtol=1e-3,
     )
+    e, W, b, h = _net(torch.Generator().manual_seed(0))
+    edge(
+        answer,
+        (e, W, b, 200 * h),
+        lambda e, W, b, h: _scores(e, W, b, h).softmax(1),
+        "Scores of some hundreds make infinity of `exp`. Take `softmax`, or the largest score off first.",
+    )
 
 
 def _row(g: torch.Generator) -> tuple:
@@ -163,6 +180,8 @@ def _by_autograd(s, c):
     solved="Right. A score rises if its pair adds more than the average does. One pair alone is the average: zero.",
 )
 def afm_3(answer):
+    if uses(answer, *AUTOGRAD):
+        raise Wrong("Autograd is for testing yourself. Write the formula.")
     function(
         answer,
         inputs=_row,
@@ -250,12 +269,26 @@ class _Net(nn.Module):
         return self.second(hidden).squeeze(-1)  # (B,)
 
 
+class _Even(nn.Module):
+    """`level` is dead on balanced labels, for this loss alone; `tiny` is alive, if barely."""
+
+    def __init__(self):
+        super().__init__()
+        self.slope, self.level = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(1))
+        self.tiny = nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch):
+        x = batch.user_features.float()  # (B, 3)
+        return x @ self.slope + self.level + 1e-9 * x[:, 0] * self.tiny  # (B,)
+
+
 def _models(g: torch.Generator) -> list[tuple]:
     fields = [Field(name, 9) for name in ("a", "b", "c")]
     schema = toy_schema(user_fields=fields, user_table=torch.randint(2, 9, (8, 3), generator=g))
     label = (torch.rand(8, generator=g) < 0.5).float()
     batch = toy(8, schema, user=range(8), label=label)
-    return [(_Net(kind), batch) for kind in ("softmax", "zero", "alive")]
+    even = toy(8, schema, user=range(8), label=[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
+    return [*((_Net(kind), batch) for kind in ("softmax", "zero", "alive")), (_Even(), even)]
 
 
 def _gradients(model, batch):
@@ -288,11 +321,27 @@ def afm_4(answer):
 
     def listed(model, batch):
         out = call(answer, model, batch)
-        return (
-            sorted(out)
-            if isinstance(out, (set, tuple, list)) and all(isinstance(n, str) for n in out)
-            else out
+        names = isinstance(out, set | tuple) and all(isinstance(n, str) for n in out)
+        return sorted(out) if names else out
+
+    def by(loss):
+        def names(model, batch):
+            model.zero_grad()
+            loss(model(batch), batch.label).backward()
+            grads = [(n, value.grad) for n, value in model.named_parameters()]
+            return sorted(n for n, grad in grads if grad is None or not bool(grad.any()))
+
+        return names
+
+    def below(limit):
+        return lambda model, batch: sorted(
+            n
+            for n, grad in _gradients(model, batch).items()
+            if grad is None or bool(grad.abs().max() < limit)
         )
+
+    small = "A small gradient moves weights, too, and Adam makes a large step of it: ask whether it is 0."
+    loss = "Another loss has other gradients: the binary cross-entropy of all rows with `batch.label`."
 
     function(
         listed if callable(answer) else answer,
@@ -334,12 +383,31 @@ def afm_4(answer):
                 "You name the layers. A layer has several parameters: give whole names, as in `score.bias`.",
             ),
             (
+                slip(order=list),
+                "The right names, in the order of the model. Sort them.",
+            ),
+            (below(1e-3), small),
+            (below(1e-6), small),
+            (below(1e-8), small),
+            (by(lambda z, y: z.sum()), loss),
+            (by(lambda z, y: z.mean()), loss),
+            (by(lambda z, y: (z - y).square().mean()), loss),
+            (by(lambda z, y: F.binary_cross_entropy_with_logits(z, torch.ones_like(z))), loss),
+            (by(lambda z, y: F.binary_cross_entropy_with_logits(z[0], y[0])), loss),
+            (
                 lambda model, batch: ", ".join(_dead(model, batch)),
                 "One string: a list of strings is asked for.",
             ),
         ],
         hint="Not these. Dead is a gradient that is None, or zero in every entry: a small one moves weights, too.",
     )
+    used, batch = _models(g)[1]
+    expected = _dead(used, batch)
+    used.score.weight.grad = torch.ones_like(
+        used.score.weight
+    )  # as after a step of training with another batch
+    if sorted(answer(used, batch)) != expected:
+        raise Wrong("An old gradient hides a dead parameter: call `model.zero_grad()` before the loss.")
 
 
 def _terms(g: torch.Generator) -> tuple:

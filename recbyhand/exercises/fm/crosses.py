@@ -6,7 +6,7 @@ from itertools import combinations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, close, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import AUTOGRAD, Wrong, close, exercise, function, grows, one_of_wrong, uses
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -117,6 +117,9 @@ def _gradient(v, x):
     solved="Right. A row of the gradient costs one subtraction: learning an FM is linear in the features, too.",
 )
 def fm_3(answer):
+    if uses(answer, *AUTOGRAD):
+        raise Wrong("Autograd is for testing yourself. Write the formula.")
+
     def part(own=True, outer=True, inner=True, scale=1.0):
         def wrong(v, x):
             weighted = x[:, None] * v if inner else v
@@ -164,6 +167,11 @@ def fm_3(answer):
         atol=1e-5,
         hint="Not the gradient. Try n = 2: the term is x₁x₂ v₁·v₂, so the first row is x₁x₂ v₂.",
     )
+    v, x = torch.ones(4, 3), torch.ones(4)
+    if grows(answer, (v, x), (v.repeat(6, 1), x.repeat(6))) > 12:
+        raise Wrong(
+            "Right, but you go through the pairs: six times the fields take 36 times as long. Use the total."
+        )
 
 
 def _triples(a):
@@ -230,6 +238,10 @@ def fm_4(answer):
         atol=1e-4,
         hint="Not the triples. Try one column: (1, 2, 3) makes 6, and (1, 1, 1, 1) makes 4.",
     )
+    if grows(answer, (torch.ones(6, 2),), (torch.ones(18, 2),)) > 8:
+        raise Wrong(
+            "Right, but not in linear time: three times the rows take 27 times as long. Use s₁, s₂ and s₃."
+        )
 
 
 def _less_means(S):
@@ -255,6 +267,7 @@ def _tables() -> list[tuple]:
         out.append((S + a * normal(rows, 1) + b * normal(columns) + 2.0,))
     out.append((out[0][0] - out[0][0].mean(),))  # the mean of all is 0: taking it away twice does not show
     out.append((torch.tensor([[0.0, 1.0], [1.0, 0.0]]),))
+    out.append((0.02 * out[1][0],))  # small numbers, the same rank
     return out
 
 
@@ -271,6 +284,8 @@ def _rank(S) -> int:
     solved="Right: the rank of what the linear part leaves over.",
 )
 def fm_5(answer):
+    if uses(answer, "backward", "Adam", "SGD", "best_fit", "optim"):
+        raise Wrong("Your function trains. Find what the linear part fits by itself, and count what is left.")
     function(
         answer,
         inputs=_tables(),
@@ -297,6 +312,10 @@ def fm_5(answer):
             (
                 lambda S: _rank(_less_means(S)) + 1,
                 "One too many: a rest of rank r is a product of r columns with r rows, and needs no more.",
+            ),
+            (
+                lambda S: int((torch.linalg.svdvals(_less_means(S)) > 0.5).sum()),
+                "A table of small numbers has small singular values. Let the limit be nearer to 0, such as 1e-4.",
             ),
             (lambda S: min(S.shape), "So many always suffice. Often fewer do: look at the fits for each d."),
             (

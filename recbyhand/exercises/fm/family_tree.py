@@ -252,7 +252,16 @@ def family_4(answer):
     linear = [layer for layer in model.mlp.modules() if isinstance(layer, nn.Linear)]
     if len(linear) != 1:
         raise Wrong("With hidden=() the network is one linear layer: `MLP([F * d + P, *hidden, 1])`.")
+    if linear[0].out_features != 1:
+        raise Wrong(
+            f"The network ends in {linear[0].out_features} numbers. One is the logit: `[F * d + P, *hidden, 1]`."
+        )
     _widths(linear[0].in_features, F, d)
+    sizes = [layer.out_features for layer in deep.mlp.modules() if isinstance(layer, nn.Linear)]
+    if sizes != [3, 1]:
+        raise Wrong(
+            f"With hidden=(3,) the layers should give 3 and 1 numbers, not {sizes}: `*hidden` between both ends."
+        )
     with torch.no_grad():
         torch.manual_seed(1)
         for parameter in model.embedding.parameters():

@@ -6,7 +6,7 @@ from itertools import product
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong, shape
+from recbyhand.exercises.engine import Wrong, call, close, exercise, function, grows, one_of_wrong, shape
 from recbyhand.exercises.quizzes import question, quiz
 
 # FM feeds a network --------------------------------------------------------------------------------------
@@ -182,6 +182,8 @@ def fnn_3(answer):
         ],
         hint="Not what is left. Try numbers: 1, 2 and 3 have f = 11 and s = 6; without the 3 it should be 2.",
     )
+    if grows(answer, (torch.ones(3),) * 3, (torch.ones(60),) * 3) > 3:
+        raise Wrong("Right, but with a loop over the coordinates. `*` and `-` take whole vectors.")
 
 
 def _said(weights, f):
@@ -270,10 +272,21 @@ def _pooled(a, b, c):
 def fnn_5(answer):
     function(
         answer,
-        inputs=_tables,
-        times=8,
+        inputs=[
+            *(_tables(torch.Generator().manual_seed(k)) for k in range(8)),
+            tuple(0.25 * table for table in _tables(torch.Generator().manual_seed(8))),
+        ],
         oracle=_distinct(_pooled),
         wrong=[
+            (
+                lambda A, B, C: len(
+                    {
+                        tuple(round(x) for x in _pooled(*r))
+                        for r in product(A.tolist(), B.tolist(), C.tolist())
+                    }
+                ),
+                "You round before you compare. Vectors may be near to each other and still differ.",
+            ),
             (
                 lambda A, B, C: len(A) * len(B) * len(C),
                 "That is the number of rows. Some of them have the same pooled vector.",

@@ -100,6 +100,10 @@ def _ends() -> list[tuple]:
         ([-0.001, 0.003, 0.002], [0.005, 0.013, 0.012]),
         ([-0.001, -0.001, 0.012], [0.005, 0.006, 0.022]),
         ([-0.002, -0.003, 0.001], [0.004, 0.005, 0.003]),
+        ([0.0, 0.002, 0.004], [0.005, 0.007, 0.009]),  # an end at 0 is not above it
+        ([-0.009, -0.006, -0.008], [-0.001, 0.0, -0.003]),
+        ([0.001, 0.002, 0.004, -0.003], [0.005, 0.007, 0.009, 0.004]),  # four seeds
+        ([0.0001, 0.002, 0.004], [0.005, 0.007, 0.009]),
     ]
 
 
@@ -151,6 +155,16 @@ def seven_2(answer):
             (
                 averaged,
                 "You average the ends: one lucky seed then outvotes the others. All three must agree.",
+            ),
+            (
+                lambda lows, highs: (
+                    "better" if min(lows) >= 0 else "worse" if max(highs) <= 0 else "not told apart"
+                ),
+                "An interval that ends at 0 holds it: above zero is `> 0`, not `>= 0`.",
+            ),
+            (
+                lambda lows, highs: _judge(lows[:3], highs[:3]),
+                "You look at three seeds. There may be more: `min` and `max`, or `all`.",
             ),
             (middles, "You look at the differences, not at their intervals: nothing is ever uncertain."),
             (turned, "Turned round: above 0 means that the model is better."),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, same, shape
+from recbyhand.exercises.engine import (
+    AUTOGRAD,
+    Wrong,
+    call,
+    close,
+    edge,
+    exercise,
+    function,
+    same,
+    shape,
+    uses,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 sigmoid = torch.sigmoid
@@ -82,6 +93,12 @@ def wd_1(answer):
             ),
         ],
         hint="Not DeepFM's probability. A row with linear 1, f = (2, 3) and deep -6 has the logit 0.",
+    )
+    edge(
+        answer,
+        (torch.tensor([200.0, -200.0]), torch.zeros(2, 3), torch.zeros(2, 1)),
+        lambda linear, f, deep: sigmoid(logit(linear, f, deep)),
+        "A logit of 200 makes infinity of `exp`, and infinity by infinity is no number: `torch.sigmoid`.",
     )
 
 
@@ -167,6 +184,9 @@ def _by_autograd(s, t, y, inner):
     solved="Right. The second factor is at most 1/4 and vanishes where the network is sure: it can hardly take back.",
 )
 def wd_3(answer):
+    if uses(answer, *AUTOGRAD):
+        raise Wrong("Autograd is for testing yourself. Write the formula.")
+
     def both(s, t, y):
         return _by_autograd(s, t, y, False), _by_autograd(s, t, y, True)
 

@@ -130,6 +130,20 @@ def dien_2(answer):
                 "There is no root of d in the bilinear form: W can learn any scale.",
             ),
             (
+                lambda h, e, W, mask: (
+                    (_scores(h, e, W) / h.shape[2] ** 0.5).masked_fill(~mask, -torch.inf).softmax(1)
+                ),
+                "There is no root of d in the bilinear form: W can learn any scale.",
+            ),
+            (
+                lambda h, e, W, mask: (-_scores(h, e, W)).masked_fill(~mask, -torch.inf).softmax(1),
+                "The sign: a large score makes a large weight.",
+            ),
+            (
+                lambda h, e, W, mask: _scores(h, e, W).masked_fill(mask, -torch.inf).softmax(1),
+                "You kept the padding and masked the films: True is real, so fill where `~mask`.",
+            ),
+            (
                 lambda h, e, W, mask: _scores(h, e, W).exp() * mask,
                 "These are the exponentials. Divide by their sum over the real steps.",
             ),
@@ -148,6 +162,26 @@ def dien_2(answer):
     large = h * 100 / _scores(h, e, W).abs().max(), e, W, mask
     text = "Scores of a hundred are too much for you: exp(100) is infinity. `softmax` subtracts the largest first."
     edge(answer, large, _attention, text)
+    low = (
+        -torch.ones(1, 3, 1),
+        torch.ones(1, 1),
+        torch.full((1, 1), 300.0),
+        torch.tensor([[True, True, False]]),
+    )
+    edge(
+        answer,
+        low,
+        _attention,
+        "A padded score must be lower than any real one, however low: -inf. A real score may be -300.",
+    )
+    high = (torch.tensor([[[0.0], [-1.0], [2.0]]]), *low[1:])
+    edge(
+        answer,
+        high,
+        _attention,
+        "A real score may be exactly 0, and a padded one the largest of all: let the mask decide, before the largest "
+        "is taken off.",
+    )
     edge(
         answer, (h[:1], e[:1], W, mask[:1]), _attention, "A batch of one keeps its axis: the shape is (1, L)."
     )
@@ -179,6 +213,22 @@ def dien_3(answer):
         inputs=lambda g: (torch.rand(6, generator=g) * 0.8 + 0.1,),
         oracle=_shares,
         wrong=[
+            (
+                _by(lambda g, t: (1 - g[t + 1 :]).sum()),
+                "You add what the later steps leave. Each of them takes its part of what is left: multiply.",
+            ),
+            (
+                lambda g: 1 - g,
+                "That is what each step keeps of the state before. Which part of the end did it write?",
+            ),
+            (
+                _by(lambda g, t: (1 - g[t]) ** (len(g) - 1 - t)),
+                "Every later step has a gate of its own: the product of 1 - g over them, not a power.",
+            ),
+            (
+                lambda g: torch.cat([_shares(g)[:-1], torch.zeros(1)]),
+                "The last step has a share, too: nothing comes after it, so it is g itself.",
+            ),
             (lambda g: g, "These are the gates: what each step wrote. What do later steps leave of it?"),
             (
                 _by(lambda g, t: (1 - g[t:]).prod()),
@@ -313,6 +363,16 @@ def dien_4(answer):
                 _slip(mean="rows"),
                 "You divide by the number of histories. Divide by the number of real questions.",
             ),
+            (
+                lambda h, e, other, mask: _slip()(h / h.shape[2], e, other, mask),
+                "Your scores are means of the products. A dot product is their sum.",
+            ),
+            (
+                lambda h, e, other, mask: _slip(ask=0, keep="now")(
+                    h[:, 1:], e[:, :-1], other[:, :-1], mask[:, 1:]
+                ),
+                "You ask about the film BEFORE. State t is asked about film t + 1.",
+            ),
             (_slip(mean="none"), "That is the sum; the mean is asked for."),
             (_slip(mean="twice"), "You divide by 2N: each question has two terms, but counts once."),
             (_slip(no=0.0), "Only the film that came is in your loss. The random one says what did not."),
@@ -418,12 +478,26 @@ def dien_5(answer):
                 lambda g: torch.ceil(0.5 / g),
                 "You took g of the whole away each time. It is g of what is left.",
             ),
+            (
+                lambda g: torch.ceil(1 / g),
+                "You took g of the whole away each time. It is g of what is left: 1 - g.",
+            ),
+            (
+                lambda g: torch.ceil(math.log(2) / g),
+                "That is the rule of thumb for small gates, ln 2 / g. Here 1 - g, to the power of the steps.",
+            ),
             (lambda g: (1 - g) ** 2, "That is what two steps leave. How many steps leave less than half?"),
             (
                 _steps_until(lambda g: 1 - g, lambda left: left < 0.25),
                 "You waited for a quarter. A half is asked for.",
             ),
         ],
+    )
+    edge(
+        answer,
+        (torch.tensor([0.5]),),
+        lambda g: torch.tensor([2.0]),
+        "With a gate of 0.5 exactly half is left after one step. LESS than half is asked for: two steps.",
     )
 
 

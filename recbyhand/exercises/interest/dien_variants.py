@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong
@@ -89,6 +90,19 @@ def variant_2(answer):
             ),
             (slip(paper, lambda a, u: a + u), "The two overlap: a + u counts a · u twice, and passes 1."),
             (slip(paper, lambda a, u: torch.maximum(a, u)), "It is no maximum: multiply what is kept."),
+            (
+                slip(paper, lambda a, u: 1 - a * (1 - u)),
+                "The second scales what is kept by 1 - a, not by a: (1 - a)(1 - u).",
+            ),
+            (
+                slip(lambda a, u: 1 - a * u, lambda a, u: (1 - a) * (1 - u)),
+                "Both are what is KEPT. Return what is replaced.",
+            ),
+            (
+                slip(lambda a, u: a.expand_as(u), lambda a, u: a.expand_as(u)),
+                "Twice AGRU's gate. AUGRU scales u by a; the released code scales 1 - u by 1 - a.",
+            ),
+            (slip(lambda a, u: u, released), "The first is a GRU's own gate: AUGRU scales it by a."),
             (slip(paper, paper), "The second is the paper's again."),
             (slip(lambda a, u: a.expand_as(u), released), "The first is AGRU's gate: AUGRU scales u by a."),
             (
@@ -134,6 +148,28 @@ def variant_3(answer):
             (lambda a, u: (a + u) / u, "The product is lost: (1 - a)(1 - u) = 1 - a - u + a u."),
             (lambda a, u: (u + a + a * u) / u, "Mind the sign of a u."),
             (lambda a, u: (1 - (1 - a) * u) / u, "You took u for the gate that keeps. That is 1 - u."),
+            (lambda a, u: (u + a - a * u) / a, "You divided by a. In w u = ... it is u that is divided by."),
+            (lambda a, u: a / u, "Only a is left of the gate: it is u + a - a u, by u."),
+            (
+                lambda a, u: 1 - a,
+                "That is what the code keeps of a step's 1 - u. Solve w u = 1 - (1 - a)(1 - u).",
+            ),
+            (lambda a, u: a, "The same weight replaces less: a u is less than u + a - a u."),
+            (lambda a, u: u / (u + a - a * u), "That is upside down."),
+            (
+                lambda a, u: 1 - (1 - a) * (1 - u) / u,
+                "The 1 is divided by u as well: (1 - (1 - a)(1 - u)) / u.",
+            ),
+            (
+                lambda a, u: ((u + a - a * u) / u).softmax(0),
+                "Right, but then a softmax. The question was whether one could give this weight.",
+            ),
+            (
+                lambda a, u: ((u + a - a * u) / u).clamp(max=1.0),
+                "Right, but then cut at 1. It is above 1 that the answer lies.",
+            ),
+            (lambda a, u: (u + a - a * u) * u, "You multiplied by u. In w u = ... divide by it."),
+            (lambda a, u: a / u - 1 + a, "Mind the signs: (u + a - a u) / u = 1 + a / u - a."),
             (lambda a, u: 1 / u, "That replaces everything, as the code does for a = 1 only."),
         ],
         rtol=1e-3,
@@ -157,13 +193,25 @@ def _attentions():
         "blind": (lambda h, e, mask: over_time(h @ v, mask), False),
         "bare": (lambda h, e, mask: scores(h, e) * mask, False),
         "padding": (lambda h, e, mask: scores(h, e).softmax(1), False),
+        "leaking": (lambda h, e, mask: over_time(scores(h, e), mask) + 0.05 * ~mask, False),
+        "leaking both ways": (
+            lambda h, e, mask: (
+                over_time(scores(h, e), mask) + (~mask) * torch.tensor([0.1, 0.1, 0.1, -0.1]) / 10
+            ),
+            False,
+        ),
+        "on average": (
+            lambda h, e, mask: over_time(scores(h, e), mask) * torch.tensor([[0.5], [1.5]]),
+            False,
+        ),
+        "nearly": (lambda h, e, mask: over_time(scores(h, e), mask) * (1 + 3e-7), True),
         "sharp": (lambda h, e, mask: over_time(10 * scores(h, e), mask), True),
     }
 
 
 def _asked():
     g = torch.Generator().manual_seed(1)
-    mask = torch.tensor([[True] * 4, [True, True, True, False]])
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
     return (
         torch.randn(2, 4, 5, generator=g),
         torch.randn(2, 3, generator=g),
@@ -183,7 +231,7 @@ def variant_4(answer):
     told = {}
     for name, (attend, _) in _attentions().items():
         told[name] = call(lambda *args, attend=attend: answer(attend, *args), *_asked())
-        if isinstance(told[name], torch.Tensor) and told[name].numel() == 1:
+        if isinstance(told[name], torch.Tensor | np.bool_ | np.ndarray) and np.asarray(told[name]).size == 1:
             told[name] = bool(told[name])
         if not isinstance(told[name], bool):
             raise Wrong("Return one True or False.")
@@ -204,6 +252,19 @@ def variant_4(answer):
             "An attention that never looks at the candidate passes: compare the weights of two candidates.",
         ),
         ("bare", "Scores without a softmax pass: ask what the weights of a history sum to."),
+        ("nearly", "You refuse sums of 1.0000003. Rounding makes them: compare with `torch.allclose`."),
+        (
+            "on average",
+            "An attention passes whose sums are 0.5 and 1.5: every history must have a sum of 1, not their mean.",
+        ),
+        (
+            "leaking",
+            "An attention passes that gives padding 0.05, though its real steps sum to 1: padding must have 0.",
+        ),
+        (
+            "leaking both ways",
+            "An attention passes that gives padding small weights: each must be 0, not their sum, nor only nearly.",
+        ),
         (
             "padding",
             "An attention that gives padding a share passes: ask what stands where the mask is False.",
@@ -227,6 +288,13 @@ def _walk(cell, h, steps, weight=1.0, x=0.0):
     with torch.no_grad():
         for _ in range(steps):
             h = cell(torch.full_like(h, x), h, torch.full((len(h),), weight))
+    return h
+
+
+def _walk_swapped(cell, h, steps):
+    with torch.no_grad():
+        for _ in range(steps):
+            h = cell(h, torch.zeros_like(h), torch.ones(len(h)))
     return h
 
 
@@ -280,6 +348,14 @@ def variant_5(answer):
             (
                 lambda cell, h, steps: (_walk(cell, h, 1) - h).abs().max(),
                 "That is one step. Feed the new state back in, `steps` times.",
+            ),
+            (
+                lambda cell, h, steps: (_walk_swapped(cell, h, steps) - h).abs().max(),
+                "The state goes in second: `cell(x, h, a)`, with zeros as x.",
+            ),
+            (
+                lambda cell, h, steps: (_walk(cell, h, steps).abs().max() - h.abs().max()).abs(),
+                "You compare the two largest numbers. Take the largest of the differences, place by place.",
             ),
             (last_step, "That is what the last step moved. Compare with the state at the beginning."),
             (

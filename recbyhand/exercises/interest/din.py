@@ -128,6 +128,23 @@ def din_2(answer):
                 lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e, W_t, W_x, 0 * b, w, c + float(b @ w)),
                 "You added b after the ReLU. It belongs inside, to the first layer.",
             ),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: _unit(e, t, W_e, W_t, W_x, b + c, w, 0.0),
+                "c stands outside: it is added at the end, after w.",
+            ),
+            (_unit_slip(inner=torch.sigmoid), "ReLU is asked for in the middle, not a sigmoid."),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: (
+                    ((e @ W_e.T).relu() + (W_t @ t).relu() + ((e * t) @ W_x.T).relu() + b) @ w + c
+                ),
+                "One ReLU, of the whole sum: the three parts meet before it bends.",
+            ),
+            (
+                lambda e, t, W_e, W_t, W_x, b, w, c: (
+                    (e @ W_e.T + W_t @ t + (e @ t)[:, None] * W_x.sum(1) + b).relu() @ w + c
+                ),
+                "e * t is a product element by element, a vector for W_x; not the dot product.",
+            ),
         ],
         rtol=1e-3,
         atol=1e-4,
@@ -161,6 +178,14 @@ def din_3(answer):
             (fold(-1, -1), "Mind the sign of the event's part: e comes with plus."),
             (fold(1, 0), "The target's half of the difference is lost."),
             (fold(0, -1), "The event's half of the difference is lost."),
+            (
+                lambda W_e, W_t, W_d, W_x: (W_e + W_d, W_d - W_t, W_x),
+                "The second is turned round: W_t stays with plus, and W_d comes off.",
+            ),
+            (
+                lambda W_e, W_t, W_d, W_x: (W_e + W_d, W_t - W_d, -W_x),
+                "Nearly: but W_x stays as it is.",
+            ),
             (fold(0.5, -0.5), "No halves: all of W_d joins each of the two."),
             (
                 lambda W_e, W_t, W_d, W_x: (W_e * W_d, -W_t * W_d, W_x),
@@ -310,6 +335,25 @@ def _shares(weights, relevant, k=None, turn=1):
     return (relevant & (place < k[:, None])).sum(1), n
 
 
+def _by_k(choose, divide=True, least=1, empty=None):
+    """The share of hits among the `choose(k, largest k)` largest weights, with rows of fewer than `least` left out."""
+
+    def score(weights, relevant):
+        relevant, shares = relevant.bool(), []
+        top = int(relevant.sum(1).max())
+        for w, r in zip(weights, relevant, strict=True):
+            k = int(r.sum())
+            if k >= least:
+                n = choose(k, top)
+                hits = float(r[w.argsort(descending=True)[:n]].sum())
+                shares.append(hits / n if divide else hits)
+            elif k == 0 and empty is not None:
+                shares.append(empty)
+        return torch.tensor(shares).mean()
+
+    return score
+
+
 def _top_1(w, r):
     hits, n = _shares(w, r, k=1)
     return hits[n > 0].float().mean()
@@ -406,6 +450,30 @@ def din_5(answer):
                 "One `argsort` says who stands first; the place of each needs a second `argsort`.",
             ),
             (_per_row, "One share per row: average them."),
+            (
+                _by_k(lambda k, top: 2),
+                "Always the two largest? Take the k largest, k = number of relevant places of the row.",
+            ),
+            (
+                _by_k(lambda k, top: top),
+                "You take as many as the row with most matches has. Each row has its own k.",
+            ),
+            (
+                _by_k(lambda k, top: k, divide=False),
+                "You count the hits. Divide by k: a share of the row's k places.",
+            ),
+            (
+                _by_k(lambda k, top: k, least=2),
+                "Rows with a single relevant place count as well.",
+            ),
+            (
+                _by_k(lambda k, top: k, empty=1.0),
+                "Rows without a relevant place count as 1 in your mean. Leave them out.",
+            ),
+            (
+                lambda weights, relevant: ((weights > 0) & relevant).sum() / (weights > 0).sum(),
+                "You take all positive weights. Take the k largest of each row.",
+            ),
             (_any, "You ask whether *any* match is found. Take the share of the k places."),
             (_all, "You ask whether *all* matches are found. Take the share of the k places."),
             (_mass, "That is how much weight the matches have. Count places among the k largest instead."),

@@ -124,6 +124,12 @@ def attend_2(answer):
                 "That is pooling: all films weigh the same. Use the scores.",
             ),
             (
+                lambda s, mask: (lambda a: a / (a.sum(1, keepdim=True) + 0.01))(
+                    s.masked_fill(~mask, -1e30).softmax(1) * mask
+                ),
+                "Something is added to the sum that you divide by: the weights of a history no longer sum to 1.",
+            ),
+            (
                 lambda s, mask: s.sigmoid() * mask,
                 "A sigmoid looks at one score alone. The softmax lets the films of a history share 1.",
             ),
@@ -199,6 +205,12 @@ def attend_3(answer):
                 "Not everything cancels: w_e . e_i differs between films.",
             ),
             (
+                lambda e, w: e @ w / (e @ w).sum(),
+                "You divided the scores themselves. Exponentials first: a softmax.",
+            ),
+            (lambda e, w: (e * w).mean(1).softmax(0), "A dot product is a sum over d, not a mean."),
+            (lambda e, w: (e @ w).relu().softmax(0), "No ReLU: the score is linear."),
+            (
                 lambda e, w: torch.ones(len(e)),
                 "That is a softmax over one film. It is taken over all films of the history.",
             ),
@@ -235,6 +247,8 @@ def attend_4(answer):
                 lambda w, p, q: diag(w) + outer(q, p),
                 "The film stands on the left, e W t: rows belong to p, columns to q.",
             ),
+            (lambda w, p, q: diag(w) + 2 * outer(p, q), "The product of p and q comes once, not twice."),
+            (lambda w, p, q: diag(w**2) + outer(p, q), "w stands on the diagonal as it is, not squared."),
             (lambda w, p, q: diag(w), "That is the elementwise part. (p . e)(q . t) is missing."),
             (lambda w, p, q: outer(p, q), "That is the second part. The elementwise part is missing."),
             (

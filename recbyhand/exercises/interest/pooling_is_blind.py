@@ -91,6 +91,14 @@ def pool_2(answer):
                 lambda e, mask: e[torch.arange(len(e)), mask.long().cumsum(1).argmax(1)],
                 "That is the last film alone. The mean takes all films of the history.",
             ),
+            (
+                lambda e, mask: (m(mask) * e).sum(1) / mask.sum(),
+                "You divide by the films of the whole batch. Each history has its own number.",
+            ),
+            (
+                lambda e, mask: e.masked_fill(~mask[..., None], -9.0).amax(1),
+                "That is the maximum over the films, not their mean.",
+            ),
             (lambda e, mask: (m(mask) * e).amax(1), "That is the maximum over the films, not their mean."),
             (
                 lambda e, mask: _pooled(e, torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)),
@@ -126,6 +134,12 @@ def pool_2(answer):
         if verdict.kind == "stub":
             raise
         raise Wrong("Padded places hold large numbers here, and they show in your mean.") from None
+    edge(
+        answer,
+        (rubbish, nobody[1][:1, :2]),
+        lambda e, mask: torch.tensor([[1.0, 2.0]]),
+        "Padding may hold anything, and 0 times infinity or NaN is NaN. `torch.where` or `masked_fill` puts a 0 there.",
+    )
 
 
 def _head(g: torch.Generator) -> tuple:
@@ -235,6 +249,34 @@ def pool_4(answer):
             (
                 lambda e, mask, t, w: mask / mask.sum(),
                 "That is how much each film counts, 1/n. How much does it add to the score?",
+            ),
+            (
+                lambda e, mask, t, w: (lambda z: z / z.sum())(mask * (e @ (w * t))),
+                "You made them sum to 1. They add up to the score.",
+            ),
+            (
+                lambda e, mask, t, w: mask * (e @ w) * (e @ t) / mask.sum(),
+                "Two dot products multiplied are another thing: w . (e_i * t), one sum.",
+            ),
+            (
+                lambda e, mask, t, w: mask * e.sum(1) * (w @ t) / mask.sum(),
+                "The three multiply place by place before the sum: w . (e_i * t).",
+            ),
+            (
+                lambda e, mask, t, w: mask * (mask * (e @ (w * t))).sum() / mask.sum() ** 2,
+                "You share the score out evenly. Each film adds what it adds by itself.",
+            ),
+            (
+                lambda e, mask, t, w: mask * (e @ (w * t)) / mask.sum() / len(t),
+                "A dot product is a sum over d, not a mean.",
+            ),
+            (
+                lambda e, mask, t, w: ~mask * (e @ (w * t)) / (~mask).sum().clamp(min=1),
+                "You kept the padding. The mask is true where there is a film.",
+            ),
+            (
+                lambda e, mask, t, w: mask * (e @ (w * t)) / mask.sum() ** 2,
+                "You divide by n twice.",
             ),
             (lambda e, mask, t, w: mask * (e @ t) / mask.sum(), "w is missing: it weighs the dimensions."),
             (

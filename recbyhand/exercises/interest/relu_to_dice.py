@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, edge, exercise, function, one_of_wrong
+from recbyhand.exercises.engine import (
+    AUTOGRAD,
+    Wrong,
+    call,
+    close,
+    edge,
+    exercise,
+    function,
+    one_of_wrong,
+    uses,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 # From ReLU to Dice -------------------------------------------------------------------------------------
@@ -117,6 +127,8 @@ def dice_2(answer):
                 _dice(gate=lambda s, m, v, e: s - m),
                 "Your gate is not scaled: divide by the standard deviation.",
             ),
+            (_dice(gate=lambda s, m, v, e: (s + m) / (v + e).sqrt()), "The mean is taken away, not added."),
+            (_dice(gate=lambda s, m, v, e: (s - m) / (v + 2 * e).sqrt()), "eps is in there twice."),
             (_dice(gate=lambda s, m, v, e: s / (v + e).sqrt()), "Take the mean away first."),
             (_dice(gate=lambda s, m, v, e: (s - m) / (v + e)), "Divide by the root of var + eps."),
             (
@@ -197,6 +209,9 @@ def _slope_slip(first=1, gain=True, s_too=True, spread=lambda v: v.sqrt(), bell=
     solved="Right. Where the gate turns, the slope may exceed 1.",
 )
 def dice_3(answer):
+    if uses(answer, *AUTOGRAD):
+        raise Wrong("Use autograd to test yourself. The answer is a formula: the product rule.")
+
     function(
         answer,
         inputs=_slope_inputs,
@@ -208,6 +223,11 @@ def dice_3(answer):
             ),
             (_slope_slip(first=0), "The other half of the product rule is missing: the gate itself."),
             (_slope_slip(spread=torch.ones_like), "The chain rule: p's argument has the slope 1/√var."),
+            (
+                _slope_slip(spread=lambda v: 1 / v.sqrt()),
+                "You multiply by √var. The inner derivative is 1/√var.",
+            ),
+            (_slope_slip(bell=lambda p: p * p), "σ' is σ (1 - σ), not σ²."),
             (_slope_slip(spread=lambda v: v), "The inner derivative is 1/√var, not 1/var."),
             (
                 _slope_slip(gain=False),
@@ -242,6 +262,12 @@ def dice_3(answer):
         ],
         rtol=1e-3,
         atol=1e-5,
+    )
+    edge(
+        answer,
+        (torch.tensor([1e-4]), torch.tensor([0.2]), torch.zeros(1), torch.tensor([1e-8])),
+        _slope,
+        "Where the spread is small, a difference of two near values is too coarse. Derive the formula.",
     )
     try:
         with torch.no_grad():
@@ -327,6 +353,18 @@ def dice_4(answer):
             ),
             (_walk(turned=True), "You go nine tenths of the way. The old value keeps nine tenths."),
             (_walk(start=(0.0, 0.0)), "The variance starts at 1, not at 0."),
+            (_walk(start=(1.0, 0.0)), "The mean starts at 0 and the variance at 1: you have them exchanged."),
+            (
+                lambda batches, momentum=0.1: (
+                    _walk()(batches, momentum)[0],
+                    _walk()(batches, momentum)[1] ** 0.5,
+                ),
+                "That is a root of the variance. The variance itself is asked for.",
+            ),
+            (
+                lambda batches, momentum=0.1: (_walk()(batches, momentum)[0], batches[-1].var()),
+                "The variance runs, too: yours is that of the last batch.",
+            ),
             (_walk(var=lambda b: b.std()), "That averages standard deviations. Average variances."),
             (_around_the_running_mean, "The batch's own variance is taken around the batch's own mean."),
             (
@@ -410,6 +448,19 @@ def dice_5(answer):
             (
                 lambda weight, x: -(weight @ x.max(0).values),
                 "You took the largest of each input by itself. The largest s of a *row* is asked for.",
+            ),
+            (by(lambda s: -s[0]), "That is the first row only. Go over all rows."),
+            (
+                lambda weight, x: -(weight.abs() @ x.abs().max(0).values),
+                "That is a bound which no row reaches: look for the row in which s is largest.",
+            ),
+            (
+                lambda weight, x: -weight.norm(dim=1) * x.norm(dim=1).max(),
+                "That is a bound which no row reaches: look for the row in which s is largest.",
+            ),
+            (
+                by(lambda s: -s.max(0).values - 0.01),
+                "A little below is dead as well. The LARGEST such bias is asked for.",
             ),
             (by(lambda s: -s[-1]), "That is the last row only. Go over all rows."),
             (by(lambda s: -s.max()), "One number for all? Each unit has its own largest row."),

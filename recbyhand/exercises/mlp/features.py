@@ -41,6 +41,10 @@ def feat_1(answer):
                 lambda a, e: 2 + sum(a > edge for edge in e),
                 "An age that equals an edge belongs to the bucket which the edge opens: 18 is not under 18.",
             ),
+            (
+                lambda a, e: max([2, *(edge for edge in e if a >= edge)]),
+                "That is the edge itself. The id counts buckets: 2, 3, 4 and so on.",
+            ),
             (lambda a, e: 3 + bucket(a, e), "One too many: below the first edge the id is 2."),
             (
                 lambda a, e: 2 + min(bucket(a, e), len(e) - 1),
@@ -93,6 +97,14 @@ def feat_2(answer):
             (
                 [i + s - 1 for i, s in zip(ids, starts, strict=True)],
                 "Rows are counted from 0, as ids are: id 3 of the first field is row 3.",
+            ),
+            (
+                [i + s + 1 for i, s in zip(ids, starts, strict=True)],
+                "One row too far: the first field starts at row 0, and its id 3 reads row 3.",
+            ),
+            (
+                [i + s - f for f, (i, s) in enumerate(zip(ids, starts, strict=True))],
+                "You let the fields share a padding row. Each has its own: the sizes as they are.",
             ),
             (
                 [i + sizes[max(f - 1, 0)] * (f > 0) for f, i in enumerate(ids)],
@@ -202,7 +214,16 @@ def feat_3(answer):
             raise Wrong("NaN: a field without any value divides by 0. Its vector is zero: clamp the divisor.")
         return out
 
-    function(checked, inputs, _mean_of_fields(_real_mean), [(_mean_of_fields(f), text) for f, text in slips])
+    whole = [(_mean_of_fields(f), text) for f, text in slips]
+    whole.append(
+        (
+            lambda tables, ids, widths: torch.stack([t[ids[:, f]] for f, t in enumerate(tables)], 1),
+            "You take one column for each field. Field f owns `widths[f]` columns, next to each other.",
+        )
+    )
+    function(checked, inputs, _mean_of_fields(_real_mean), whole)
+    tables, ids, widths = inputs[0]
+    shape(call(answer, tables, ids[1:2], widths), (1, 3, 2), "B, F, d; this is a batch of one row")
 
 
 @exercise(
@@ -237,6 +258,9 @@ def feat_4(answer):
                 2 * (blind - ids),
                 "That is a sum over two people. The log loss is a mean over all rows, half of them Ann's.",
             ),
+            (blind - h(0.9), "Cho's rows count as well: the mean of H(0.9) and H(0.3) comes off."),
+            (blind - h(0.3), "Ann's rows count as well: the mean of H(0.9) and H(0.3) comes off."),
+            (blind / ids, "That is a quotient. The difference is asked for."),
             (0.09, "That is the difference in mean squared error. The log loss is asked for."),
             (
                 -0.6 * math.log(0.6) + (0.9 * math.log(0.9) + 0.3 * math.log(0.3)) / 2,
@@ -318,6 +342,15 @@ def feat_5(answer):
             (
                 lambda train, test: (test > train.amax(0)).double().mean(0),
                 "You ask which ids are larger than any in training. There may be gaps below: look each one up.",
+            ),
+            (_unseen(lambda i: i > 2), "Id 2 is the first real value: count ids of 2 or more."),
+            (
+                lambda train, test: _unseen()(train, test) * len(test) / len(train),
+                "You divide by the rows of training. Asked is a share of the test rows.",
+            ),
+            (
+                lambda train, test: _unseen(lambda i: i >= 2)(train[:0], test) - _unseen()(train, test),
+                "Turned round: that is the share of test rows whose real id training knows.",
             ),
             (
                 lambda train, test: 1 - _unseen()(train, test),

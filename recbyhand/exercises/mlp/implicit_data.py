@@ -54,6 +54,14 @@ def impl_1(answer):
             (lambda K, a: [1 + a * K, p(K)], "The two are exchanged: return P first, then C."),
             (lambda K, a: [p(K), (1 + a) * K], "The 1 stands alone: 1 + alpha k, not (1 + alpha) k."),
             (lambda K, a: [p(K), 1 + a + K], "alpha is multiplied by the count, not added to it."),
+            (lambda K, a: [(K > 1).float(), 1 + a * K], "P is 1 from the first view on: K > 0, not K > 1."),
+            (
+                lambda K, a: [p(K), (1 + a * K) * p(K)],
+                "An empty cell has confidence 1, not 0: it counts a little.",
+            ),
+            (lambda K, a: [p(K), 1 + K], "alpha is missing: each view adds alpha, not 1."),
+            (lambda K, a: [p(K), a + K], "alpha is multiplied by the count: 1 + alpha k."),
+            (lambda K, a: [p(K), 1 + a * (K - 1)], "The first view adds alpha, too: 1 + alpha k, not k - 1."),
             (lambda K, a: [(K >= 0).float(), 1 + a * K], "P is 1 only where there was a view: K > 0."),
         ],
     )
@@ -74,11 +82,15 @@ def impl_2(answer):
                 "Below the bar all films count: the third, not liked, adds its v² = 1. Or did you forget λ?",
             ),
             (3 / 7, "You left the weights out: a liked film has c = 1 + 2 = 3."),
-            (6 / 12, "A liked film has c = 1 + α = 3, not 2."),
+            (
+                6 / 12,
+                "One half: if you took c = 2 for a liked film, it is 1 + α = 3. If you have 9 / 18: λ is counted once.",
+            ),
+            (9 / 7, "The weights stand below the bar as well: c v²."),
+            (9 / 19, "A film that was not liked has c = 1, not 3."),
             (3 / 17, "The weight stands above the bar, too: c p v."),
             (9 / 11, "Below the bar v is squared: the film with vector 2 gives 3 × 4."),
             (9 / 20, "A film that was not liked has c = 1."),
-            (9 / 18, "A vector of 0 adds nothing, and λ is counted once."),
             (17 / 9, "That is upside down."),
             (3 / 5, "That is without weights, without zeros and without λ."),
         ],
@@ -125,6 +137,8 @@ def _per_like(liked, V, alpha, lam):
 def impl_3(answer):
     def whole(liked, V, alpha, lam):
         out = call(answer, liked, V, alpha, lam)
+        if isinstance(out, list | tuple) and all(isinstance(row, torch.Tensor) for row in out):
+            out = torch.stack(tuple(out))
         shape(out, (4, 3), "n, d")
         if not torch.isfinite(torch.as_tensor(out)).all():
             wrong("NaN or infinity: a user who liked nothing gets zeros.")
@@ -142,6 +156,14 @@ def impl_3(answer):
             (
                 _lean(inside=lambda a: 1 + a),
                 "The liked films are in VᵀV already: they add α XᵀX, not (1 + α).",
+            ),
+            (_lean(always=0.0), "Only the liked films count below the bar: VᵀV is missing."),
+            (
+                lambda liked, V, alpha, lam: (
+                    _lean(inside=lambda a: 0.0)(liked, V * (1 + alpha) ** 0.5, alpha, lam)
+                    / (1 + alpha) ** 0.5
+                ),
+                "You gave all films the weight 1 + α. Those that were not liked have c = 1: VᵀV as it is.",
             ),
             (_lean(above=lambda a: 1.0), "On the right a like has its weight: (1 + α) times the sum."),
             (_lean(above=lambda a: a), "On the right stands c p, and c is 1 + α."),
@@ -163,7 +185,9 @@ def _step(g: torch.Generator) -> tuple:
     after = before.clone()
     after[[2, 5, 6]] += 0.5
     after[7, 1] -= 0.5  # one number of three
-    after[3] += 1e-3  # little
+    after[3] += 1e-6  # little
+    before[5] = torch.tensor([1.0, 2.0, 4.0])
+    after[5] = before[5].flip(0)  # of one sum and one length
     ids = torch.tensor([[2, 3, 0], [5, 7, 8], [8, 2, 6]])
     return before, after, ids[:, torch.randperm(3, generator=g)]
 
@@ -204,6 +228,30 @@ def impl_4(answer):
             (
                 by(equal, lambda ids, before: ids.flatten().tolist()),
                 "An id that was looked up twice stands there twice.",
+            ),
+            (
+                by(lambda a, b: bool(torch.allclose(a, b))),
+                "A small step is a step: compare exactly, with `torch.equal`.",
+            ),
+            (
+                by(lambda a, b: bool((a - b).abs().max() < 1e-3)),
+                "A small step is a step: compare exactly, with `torch.equal`.",
+            ),
+            (
+                by(lambda a, b: a.sum() == b.sum()),
+                "You compare sums. Numbers may change places: compare each number of the row.",
+            ),
+            (
+                by(lambda a, b: a.norm() == b.norm()),
+                "You compare lengths. A row may turn and keep its length: compare each number.",
+            ),
+            (
+                lambda before, after, ids: by(equal)(before, after, ids)[::-1],
+                "The right ids, in the wrong order: sort them, smallest first.",
+            ),
+            (
+                by(equal, lambda ids, before: sorted(set(ids.flatten().tolist()) - {0})),
+                "Row 0 was looked up as well, and did not move.",
             ),
             (
                 by(lambda a, b: bool(torch.allclose(a, b, atol=1e-2))),

@@ -6,7 +6,18 @@ from types import SimpleNamespace
 
 import torch
 
-from recbyhand.exercises.engine import Wrong, call, close, exercise, function, one_of_wrong, same, shape
+from recbyhand.exercises.engine import (
+    Wrong,
+    call,
+    close,
+    exercise,
+    function,
+    one_of_wrong,
+    same,
+    shape,
+    uses,
+    wrong,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -74,6 +85,26 @@ def mf_2(answer):
         ),
         oracle=lambda f, u, i: f.mean + f.user_bias[u] + f.item_bias[i] + (f.user[u] * f.item[i]).sum(),
         wrong=[
+            (
+                lambda f, u, i: f.mean + f.user_bias[u] + f.item_bias[i],
+                "The dot product of the two vectors is missing.",
+            ),
+            (
+                lambda f, u, i: f.mean - f.user_bias[u] - f.item_bias[i] + dot(f, u, i),
+                "The biases are added, not taken off.",
+            ),
+            (
+                lambda f, u, i: f.mean + f.user_bias[u] + f.item_bias[i] + dot(f, u, i) / f.user.shape[1],
+                "You take the mean of the products. A dot product is their sum.",
+            ),
+            (
+                lambda f, u, i: f.mean + f.user_bias[u - 1] + f.item_bias[i - 1] + dot(f, u - 1, i - 1),
+                "You read the row before: ids are row numbers here, `f.user[u]`.",
+            ),
+            (
+                lambda f, u, i: f.mean + 2 * f.user_bias[u] + dot(f, u, i),
+                "The user's bias is in there twice; one of them is the film's.",
+            ),
             (dot, "This is the dot product alone: the mean μ and both biases are missing."),
             (
                 lambda f, u, i: f.user_bias[u] + f.item_bias[i] + dot(f, u, i),
@@ -188,6 +219,11 @@ def mf_3(answer):
         oracle=_half_step(lambda n, lam: lam * n),
         wrong=[
             (_half_step(lambda n, lam: lam), "Every user pays the same λ. Here the price is λ times nᵤ."),
+            (_half_step(lambda n, lam: lam * n**0.5), "nᵤ itself, not its root: the penalty is λ nᵤ ‖u‖²."),
+            (
+                lambda R, seen, V, lam: _half_step(lambda n, lam: lam * n)(R, seen | True, V, lam),
+                "You count all cells, rated or not. Use `seen`: a user's films, and how many they are.",
+            ),
             (_half_step(lambda n, lam: lam + n), "λ and nᵤ are multiplied, not added."),
             (_half_step(lambda n, lam: lam * n**2), "nᵤ counts once: the penalty is λ nᵤ ‖u‖²."),
             (_half_step(lambda n, lam: 2 * lam * n), "λ counts twice: the 2 of both derivatives cancels."),
@@ -267,6 +303,18 @@ def mf_4(answer):
             (_sgd(sign=-1.0), "You went uphill: step against the gradient."),
             (_sgd(ridge=0.0), "λ is missing: the charge for length has a gradient too."),
             (_sgd(ridge=-1.0), "The charge pushes the wrong way: it should make vectors shorter."),
+            (
+                _sgd(scale=1.0, ridge=2.0),
+                "A factor 2 is missing: the derivative of e² is 2 e times that of e.",
+            ),
+            (
+                lambda u, v, r, lr, lam: _sgd()(u, v, r, 1.0, lam),
+                "The step size is missing: lr times the gradient.",
+            ),
+            (
+                lambda u, v, r, lr, lam: (_sgd()(u, v, r, lr, lam)[0], v),
+                "Only u has moved. The rating moves v as well.",
+            ),
             (_sgd(ridge=0.5), "λ counts half: the derivative of λ‖u‖² is 2 λ u."),
             (
                 lambda u, v, r, lr, lam: (
@@ -320,6 +368,8 @@ def mf_4(answer):
     solved="Right: ALS shrinks each singular value by λ, so the largest one is the last to go.",
 )
 def mf_5(answer):
+    if uses(answer, "als"):
+        wrong("Your function runs ALS. Find the number that it depends on, and compute that.")
     function(
         answer,
         inputs=lambda g: (torch.randn(4, 6, generator=g) * 3,),

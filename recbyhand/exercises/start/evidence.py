@@ -24,8 +24,7 @@ def sure_1(answer):
         return 0.005 - t * spread / root, 0.005 + t * spread / root
 
     s = math.sqrt(20e-6 / 3)
-    if low > high:
-        wrong("The lower end comes first.")
+    half = ends(s)[1] - 0.005
     one_of_wrong(
         (low, high),
         [
@@ -42,10 +41,14 @@ def sure_1(answer):
             (ends(s, root=4.0), "You divided by 4. The standard error is s divided by the ROOT of 4."),
             (ends(20e-6 / 3), "That is the variance. Take its root first."),
             ((min(d), max(d)), "That is the range of the four differences, not an interval for their mean."),
+            ((half, half), "That is the half width. Take it off the mean and add it."),
+            ((0.005, half), "Those are the mean and the half width. Take it off the mean and add it."),
+            ((-half, half), "That is around zero. The interval lies around the mean, 0.005."),
             (
-                (-ends(s)[0] + 0.005, ends(s)[1] - 0.005),
-                "That is the half width. Take it off the mean and add it.",
+                ends(s, root=math.sqrt(3)),
+                "Divide by the root of 4, the seeds; the 3 is in the variance already.",
             ),
+            (ends(s)[::-1], "The lower end comes first."),
         ],
         rtol=2e-3,
     )
@@ -115,6 +118,11 @@ def sure_2(answer):
             (1 / 32, "Not a coin for each pair: it is about the order of all ten, and either may be ahead."),
             (0.05, "5 % is how often an interval is wrong. This rule has a rate of its own: count orders."),
             (252.0, "That is how many ways there are. How many of them do not overlap?"),
+            (2 / 2**10, "Not a coin for each run: five of the ten belong to each model. Count 10 choose 5."),
+            (
+                2 * math.factorial(5) / math.factorial(10),
+                "The runs of the other model can be exchanged as well: 5! × 5! orders look the same.",
+            ),
             (
                 2 / math.factorial(10),
                 "Which run of a model is which does not matter: 10 choose 5 ways, not 10!.",
@@ -184,6 +192,7 @@ def sure_3(answer):
         (0.01, 0.004, 10, 2.262),
         (0.0027, 0.004, 10, 2.262),  # 2.13: not; with the root of 5 neither
         (0.02, 0.005, 3, 4.303),
+        (0.0028, 0.004, 5, 2.776),  # 1.6: not; divided by S it would be
         (0.0005, 0.004, 5, 2.776),  # less than one error
         (0.0121, 0.004, 5, 2.776),  # clear even without pairs, though the ranges overlap
         (0.03, 0.004, 5, 2.776),  # with little in common: the ranges are apart
@@ -192,6 +201,12 @@ def sure_3(answer):
     draws = [
         (*_seeds(shift, spread, n, common.get(shift, 0.02))(torch.Generator().manual_seed(k)), t)
         for k, (shift, spread, n, t) in enumerate(cases)
+    ]
+
+    same_side = torch.tensor([0.001, 0.001, 0.02])  # all above zero, and yet the interval is not
+    one_below = torch.tensor([0.010, 0.011, 0.012, 0.009, -0.0005, 0.010, 0.011, 0.012])
+    draws += [
+        (0.7 + side, torch.full_like(side, 0.7), t) for side, t in ((same_side, 4.303), (one_below, 2.365))
     ]
 
     def said(a, b, t):
@@ -213,6 +228,10 @@ def sure_3(answer):
             (_upside_down, "The other way round: it is `a` that is better or worse than `b`."),
             (_by_mean, "You compare the means alone. Where zero is inside the interval the word is another."),
             (_without_pairs, "You use the spread of both columns. Take the differences first: pairs."),
+            (
+                lambda a, b, t: "better" if (a > b).all() else "worse" if (a < b).all() else "not told apart",
+                "You ask whether all differences have one sign. The interval also asks how far they scatter.",
+            ),
             (_by_range, "You ask whether the ranges overlap. Ask whether the interval leaves out zero."),
             (
                 lambda a, b, t: _says(a, b, t, root=1.0),

@@ -16,7 +16,10 @@ from recbyhand.exercises.quizzes import question, quiz
     todo="Replace the `...` by a tuple of numbers.",
 )
 def start_1(answer):
-    answer = tuple(int(n) for n in answer)
+    try:
+        answer = tuple(int(n) for n in answer)
+    except (TypeError, ValueError):
+        wrong("Give a shape: a tuple of whole numbers, one for each axis, such as (2, 3).")
     one_of_wrong(
         answer,
         [
@@ -25,6 +28,7 @@ def start_1(answer):
             ((8, 16), "`sum(-1)` sums over the last axis, the 16 entries of a vector, not over the films."),
             ((8, 1), "The axis of size 1 is stretched to 20 in the product."),
             ((8,), "One sum removes one axis."),
+            ((20, 8), "The axes keep their order: the 8 histories come first."),
             ((8, 1, 16), "That is the shape of `vectors[:, :1]`. Multiply, then sum over the last axis."),
             (
                 (8, 20, 20),
@@ -58,7 +62,7 @@ def start_2(answer):
         out = torch.as_tensor(call(answer, vectors, mask))
         if tuple(out.shape) == (5, 1, 3):
             wrong("Shape (B, 1, d): sum over the history without `keepdim`.")
-        if tuple(out.shape) == (3,):
+        if tuple(out.shape) == (3,) and len(vectors) > 1:
             wrong("One mean for the whole batch. Each row is a history and has a mean of its own: (B, d).")
         if tuple(out.shape) == (5, 3) and out[0].isnan().all() and not out[1:].isnan().any():
             wrong("A row without any real entry divides 0 by 0. Give it zeros: the divisor is at least 1.")
@@ -77,6 +81,14 @@ def start_2(answer):
         _mean,
         wrong=[
             (lambda v, m: v.mean(1), "You count the padding, too: the mask is not used."),
+            (
+                lambda v, m: _mean(v, ~m),
+                "Turned round: that is the mean of the padding. True in the mask is real.",
+            ),
+            (
+                lambda v, m: _mean(v, torch.arange(m.shape[1]) < m.sum(1, keepdim=True)),
+                "You count the real entries and take that many from the left. The mask says which they are.",
+            ),
             (
                 lambda v, m: (v * m[..., None]).mean(1),
                 "The padding is out of the sum, but still counted in the divisor.",
@@ -121,6 +133,7 @@ def start_3(answer):
                 -0.15,
                 "That step goes up the hill: subtract the gradient. (With σ(z) for σ(z) - 1 you land here, too.)",
             ),
+            (0.3, "σ(0) - 1 is minus one half, not minus one."),
             (0.05, "The gradient with respect to w also has the factor x = 3."),
             (1.5, "Multiply the gradient by the learning rate, 0.1."),
             (-1.5, "That is the gradient; take a step of 0.1 times it, downhill."),
@@ -188,7 +201,7 @@ def _table(generator):
 )
 def start_4(answer):
     def picked(table, ids):
-        ids[:] = ids.clamp(max=4)  # the last id is absent: one_hot must be told how wide it is
+        ids = ids.clamp(max=4)  # the last id is absent: one_hot must be told how wide it is
         try:
             with _NoPicking(table.shape):
                 return call(answer, table, ids)
@@ -263,8 +276,8 @@ def start_5(answer):
         (
             lambda x: x.sum(1) + 1e-4 * len(x),
             True,
-            "A dependence of 1e-4 per row of the batch escapes it. The difference of the two scores, as it is, must be "
-            "compared with 1e-6.",
+            "A dependence of 1e-4 per row of the batch escapes it. Leave the other rows out (rows of zeros are "
+            "rows, too), and compare the difference of the two scores, as it is, with 1e-6.",
         ),
         (
             lambda x: x.sum(1) - 1e-4 * len(x),
