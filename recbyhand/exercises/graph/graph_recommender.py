@@ -125,7 +125,7 @@ def _star() -> torch.Tensor:
 def grec_3(answer):
     edges, k, draws = _star(), 3, []
     pairs = {tuple(edge) for edge in edges.T.tolist()}
-    for draw in range(200):
+    for draw in range(120):
         torch.manual_seed(draw)
         out = call(answer, edges.clone(), k)
         if not isinstance(out, torch.Tensor) or out.ndim != 2 or out.shape[0] != 2:
@@ -149,7 +149,7 @@ def grec_3(answer):
     if all(draw == draws[0] for draw in draws):
         raise Wrong("The same neighbours at every call: the first k are no random sample.")
     share = [sum(source in draw for draw in draws) / len(draws) for source in range(10, 19)]
-    if max(abs(s - k / 9) for s in share) > 0.15:
+    if max(abs(s - k / 9) for s in share) > 0.17:
         raise Wrong(
             "Some neighbours of node 0 are drawn far more often than others. All should be as likely."
         )

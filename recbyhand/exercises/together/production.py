@@ -57,7 +57,7 @@ def prod_2(answer):
                 "That counts the numbers of the table. Bytes are asked for, in training.",
             ),
             (lambda rows, d: rows * 16, "Each row has d numbers."),
-            (lambda rows, d: rows * d * 16 / 1e9, "Bytes are asked for, not gigabytes."),
+            (lambda rows, d: rows * d * 16 / 1e9, "That is in gigabytes; count bytes."),
             (lambda rows, d: rows * d * 20, "Weight, gradient and two of Adam are four numbers, not five."),
             (lambda rows, d: rows * d * 16 * 8, "Those are bits. A byte has eight."),
             (

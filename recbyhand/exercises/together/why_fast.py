@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import timeit
@@ -40,10 +41,13 @@ def _without_loop(answer, args, over: str, most: int = 90) -> Calls:
         )
     if lines.number > most:
         raise Wrong(
-            f"The numbers are right, but Python runs {lines.number} lines for them: a loop over {over}. "
-            "Let one call do all of them."
+            f"The numbers are right, but Python runs {lines.number} lines for them, one after another. "
+            f"Let one call do all {over.removeprefix('the ')}."
         )
     return calls
+
+
+_is_foreign = functools.cache(_foreign)
 
 
 class _Lines:
@@ -58,7 +62,7 @@ class _Lines:
         sys.settrace(self.before)
 
     def _enter(self, frame, event, value):
-        return None if _foreign(frame.f_code.co_filename) else self._count
+        return None if _is_foreign(frame.f_code.co_filename) else self._count
 
     def _count(self, frame, event, value):
         self.number += event == "line"

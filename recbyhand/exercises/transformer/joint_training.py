@@ -28,7 +28,7 @@ def joint_1(answer):
             (0.5, "That is the click alone."),
             (
                 0.8,
-                "The click keeps its full weight, no 1 - alpha; and the mean is of three costs.",
+                "The click keeps its full weight: no mixture with 1 - alpha, and no mean over four.",
             ),
             (2.1, "Alpha belongs to the second loss, not to the click."),
             (1.0, "Costs of the click and of the films do not go into one mean."),
@@ -213,7 +213,8 @@ def _reach_inputs(g: torch.Generator, n: int = 5):
     extra = torch.rand(n + 1, n, generator=g) > 0.6
     extra[2, 2] = extra[1, 4] = True  # at least one on the edge, one beyond it
     keep[3, 0] = 0.0  # and one that could be known, yet is not
-    reach[2, 2], reach[1, 4] = 1e-5, -1.0  # a small gradient is one, and so is one below 0
+    extra[1, 3] = True
+    reach[2, 2], reach[1, 3], reach[1, 4] = 1e-5, 1e-5, -1.0  # a small gradient is one, and so is one below 0
     return (reach * ((keep > 0) | (extra & (keep == 0))),)
 
 

@@ -115,7 +115,7 @@ def next_2(answer):
             ),
             (
                 lambda h, m, i, y: torch.cat([h[:, :1] * 0, h[:, :-1]], 1),
-                "You shifted to the right: each place is asked for the film that came before it.",
+                "Each place is asked for the film that came before it: shift the other way.",
             ),
             (
                 lambda h, m, i, y: _answers(h, m, i, 1 - y),

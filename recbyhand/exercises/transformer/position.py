@@ -187,7 +187,7 @@ def pos_4(answer):
             (lambda m: m.flip(1).cumsum(1) * m, "Flip back after counting: the order is turned round."),
             (
                 lambda m: m.sum(1, keepdim=True) - torch.arange(m.shape[1]),
-                "Right for real events. Padding must get 0: yours goes on counting there.",
+                "Right for real events. Yours goes on counting in the padding: 0 belongs there.",
             ),
             (lambda m: m.flip(1).cumsum(1), "Two things: flip back after counting, and give padding 0."),
         ],

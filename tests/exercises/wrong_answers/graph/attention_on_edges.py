@@ -82,3 +82,59 @@ WRONG = [
     ("edge-5", "not the last", lambda f, h, A: moves(f, h, A, nodes=slice(0, 5)), "the last node alone"),
     ("edge-5", "says a layer", lambda f, h, A: DotGraphAttention(3, 3), "True or False"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def by_edge(score=lambda q, k, e: (q[e[1]] * k[e[0]]).sum(1), value=0, total=1):
+    def answer(q, k, v, edges):
+        w = torch.exp(score(q, k, edges) / q.shape[1] ** 0.5)
+        sums = torch.zeros(len(q)).index_add(0, edges[total], w)
+        return torch.zeros_like(v).index_add(0, edges[1], (w / sums[edges[total]])[:, None] * v[edges[value]])
+
+    return answer
+
+
+def dense(q, k, v, edges):
+    A = torch.zeros(len(q), len(q), dtype=torch.bool)
+    A[edges[1], edges[0]] = True
+    return (q @ k.T / q.shape[1] ** 0.5).masked_fill(~A, -torch.inf).softmax(1).nan_to_num() @ v
+
+
+WRONG += [
+    ("edge-1", "torch's slope", [*torch.tensor([1.0, -0.02]).softmax(0).tolist(), 0], "The slope is 0.2"),
+    ("edge-1", "other order", [0, *torch.tensor([1.0, -0.4]).softmax(0).tolist()], "the order is not"),
+    (
+        "edge-2",
+        "overflow",
+        lambda e, A: (e.exp() * A) / (e.exp() * A).sum(1, keepdim=True).clamp(min=1e-9),
+        "an exponential overflows",
+    ),
+    (
+        "edge-2",
+        "clamped",
+        lambda e, A: (e.exp() * A) / (e.exp() * A).sum(1, keepdim=True).clamp(min=1),
+        "below 1",
+    ),
+    (
+        "edge-3",
+        "last head first",
+        lambda alpha, v: torch.cat(list((alpha @ v).flip(0)), 1),
+        "last head comes first",
+    ),
+    (
+        "edge-3",
+        "squeezed",
+        lambda alpha, v: (alpha @ v).transpose(0, 1).flatten(1).squeeze(),
+        "With one node",
+    ),
+    (
+        "edge-4",
+        "query of the source",
+        by_edge(lambda q, k, e: (q[e[0]] * k[e[1]]).sum(1)),
+        "the key is the source's",
+    ),
+    ("edge-4", "values of the target", by_edge(value=1), "its own value back"),
+    ("edge-4", "sums per source", by_edge(total=0), "sums over a source's edges"),
+    ("edge-4", "a matrix of all pairs", dense, "a matrix of all pairs"),
+]

@@ -41,3 +41,37 @@ WRONG = [
     ("beyond-5", "one step", lambda mu, steps: 1 / mu, "single step"),
     ("beyond-5", "squared", lambda mu, steps: steps / mu / mu, "take the root"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    ("beyond-1", "with the ends", ["[CLS]", "un", "##happ", "##ily", "[SEP]"], "ends of a text"),
+    ("beyond-1", "one text", "un ##happ ##ily", "a list of strings"),
+    (
+        "beyond-2",
+        "over the batch",
+        lambda h, mask: F.normalize(total(h, mask) / mask.sum(1, keepdim=True), dim=0),
+        "scaled the columns",
+    ),
+    (
+        "beyond-2",
+        "largest",
+        lambda h, mask: F.normalize(h.masked_fill(~mask[..., None], -torch.inf).amax(1), dim=-1),
+        "largest of each number",
+    ),
+    (
+        "beyond-2",
+        "sum of sizes",
+        lambda h, mask: F.normalize(total(h, mask), p=1, dim=-1),
+        "absolute values sum to 1",
+    ),
+    (
+        "beyond-2",
+        "last piece",
+        lambda h, mask: F.normalize(h[range(len(h)), mask.sum(1) - 1], dim=-1),
+        "last piece alone",
+    ),
+    ("beyond-2", "one length for all", lambda h, mask: total(h, mask) / total(h, mask).norm(), "whole batch"),
+    ("beyond-3", "exponential", lambda q, b: (q @ b / len(q) ** 0.5).exp(), "exponentials are multiplied by"),
+    ("beyond-4", "root of the rows", lambda a, n: n.sqrt() @ a / n.sqrt().sum(), "root of the rows"),
+    ("beyond-5", "mu twice", lambda mu, steps: steps**0.5 / mu / mu, "by mu twice"),
+]

@@ -121,3 +121,21 @@ WRONG = [
         "Return True or False",
     ),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    ("grec-2", "sums of ids", lambda gu, gi, u, i: torch.isin(gu + gi, u + i), "one number in your function"),
+    (
+        "grec-2",
+        "a hundred items",
+        lambda gu, gi, u, i: torch.isin(100 * gu + gi, 100 * u + i),
+        "one number in your function",
+    ),
+    ("grec-4", "first two", lambda user, a: heavy(user, -torch.arange(len(a)).float()), "first two of each"),
+    (
+        "grec-4",
+        "single edges stay",
+        lambda user, a: heavy(user, a) & (torch.bincount(user)[user] > 1),
+        "a single edge",
+    ),
+]

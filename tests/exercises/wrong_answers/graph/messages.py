@@ -60,3 +60,45 @@ WRONG = [
     ("msg-5", "columns", lambda h: 1 - off(cosines(h.T)).mean(), "You compare columns"),
     ("msg-5", "distance", lambda h: off(torch.cdist(h, h)).mean(), "mean distance"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def bent(h, edges, L):
+    layers = [h]
+    for _ in range(L):
+        layers.append(torch.relu(gcn_neighbours(layers[-1], edges, self_loops=False)))
+    return torch.stack(layers).mean(0)
+
+
+WRONG += [
+    (
+        "msg-2",
+        "root",
+        lambda h, e: (
+            sum_neighbours(h, e) / torch.bincount(e[1], minlength=len(h)).clamp(min=1).sqrt()[:, None]
+        ),
+        "not by its root",
+    ),
+    (
+        "msg-2",
+        "degree of the source",
+        lambda h, e: sum_neighbours(h, e) / torch.bincount(e[0], minlength=len(h)).clamp(min=1)[:, None],
+        "that leave a node",
+    ),
+    (
+        "msg-2",
+        "overwritten",
+        lambda h, e: (
+            torch.zeros_like(h).index_put((e[1],), h[e[0]])
+            / torch.bincount(e[1], minlength=len(h)).clamp(min=1)[:, None]
+        ),
+        "overwrites the one before",
+    ),
+    ("msg-3", "sums to 1", lambda e, n: root(e, n) / root(e, n).sum(), "Your numbers sum to 1"),
+    ("msg-3", "largest is 1", lambda e, n: root(e, n) / root(e, n).max(), "largest number is 1"),
+    ("msg-4", "activation", bent, "no activation"),
+    ("msg-5", "centred", lambda h: 1 - off(cosines(h - h.mean(0))).mean(), "mean off first"),
+    ("msg-5", "half", lambda h: 1 - cosines(h).triu(1).sum() / (len(h) * (len(h) - 1)), "each pair once"),
+    ("msg-5", "n squared", lambda h: 1 - (cosines(h).sum() - len(h)) / len(h) ** 2, "divide by n²"),
+]

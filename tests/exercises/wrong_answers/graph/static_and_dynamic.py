@@ -61,3 +61,40 @@ WRONG = [
         "all tables together",
     ),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def neighbouring_keys(e):
+    signs = (e[:, 1:] - e[:, :-1]).sign()
+    return bool(((signs >= 0).all(0) | (signs <= 0).all(0)).all())
+
+
+def neighbouring_rows(e):
+    signs = (e[:, :, None] - e[:, None]).sign()
+    return bool((signs[1:] * signs[:-1] >= 0).all())
+
+
+WRONG += [
+    ("static-4", "neighbouring keys", neighbouring_keys, "all pairs of keys"),
+    ("static-4", "neighbouring rows", neighbouring_rows, "all pairs of rows"),
+    (
+        "static-4",
+        "columns",
+        lambda e: not ((e[:, None] > e).any(2) & (e[:, None] < e).any(2)).any(),
+        "within a row",
+    ),
+    ("static-5", "least", lambda a: sum(len(t.argmin(-1).unique()) for t in a) / len(a), "least liked"),
+    (
+        "static-5",
+        "whole",
+        lambda a: sum(len(t.argmax(-1).unique()) for t in a) // len(a),
+        "need not be whole",
+    ),
+    (
+        "static-5",
+        "rankings",
+        lambda a: sum(len(t.argsort(-1).unique(dim=0)) for t in a) / len(a),
+        "different rankings",
+    ),
+]

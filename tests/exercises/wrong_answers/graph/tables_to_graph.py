@@ -90,3 +90,38 @@ WRONG = [
     ("graph-5", "counts", lambda R: R @ (R.T @ R) * (R == 0), "so compare with 0"),
     ("graph-5", "five edges", lambda R: (R @ R.T @ R @ R.T @ R > 0) & (R == 0), "five edges"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def correlation(R):
+    x = torch.nn.functional.normalize(R - R.mean(0), dim=0)
+    return (x.T @ x).fill_diagonal_(0)
+
+
+def size_of_edges(user, item, U, M):
+    U, M = int(user.max()) + 1, int(item.max()) + 1
+    A = torch.zeros(U + M, U + M)
+    A[user, U + item] = A[U + item, user] = 1
+    return A
+
+
+WRONG += [
+    (
+        "graph-2",
+        "divided once",
+        lambda R: (R.T @ R / R.sum(0).clamp(min=1).sqrt()[:, None]).fill_diagonal_(0),
+        "a cosine is symmetric",
+    ),
+    ("graph-2", "correlation", correlation, "That is a correlation"),
+    ("graph-3", "size from the edges", size_of_edges, "may have no edge"),
+    (
+        "graph-4",
+        "minus infinity",
+        lambda R: (R @ cosine(R.T)).masked_fill(R > 0, -torch.inf),
+        "Minus infinity",
+    ),
+    ("graph-4", "minus one", lambda R: R @ cosine(R.T) - R, "You take 1 off"),
+    ("graph-5", "out of reach", lambda R: ~(R @ R.T @ R > 0) & (R == 0), "it is turned round"),
+    ("graph-5", "two walks", lambda R: (R @ R.T @ R >= 2) & (R == 0), "One walk is enough"),
+]

@@ -39,3 +39,27 @@ WRONG = [
     ("prod-5", "clicks", lambda p, y: y.sum() - p.sum(), "a number of clicks"),
     ("prod-5", "ratio", lambda p, y: y.sum() / p.sum(), "That is the ratio"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    ("prod-1", "five", 0.5 / (0.5 + 0.5 / 5), "5 % is 0.05"),
+    ("prod-1", "per cent", 100 / 21, "not per cent"),
+    ("prod-2", "gigabytes", lambda rows, d: 16 * rows * d / 1e9, "in gigabytes"),
+    ("prod-2", "Adam by rows", lambda rows, d: 8 * rows * d + 8 * rows, "not for each row"),
+    ("prod-3", "decided at once", lambda t, a, b: t[a] + t[b] if (a != b).all() else t[a], "decide once"),
+    ("prod-3", "turned round", lambda t, a, b: t[a] + t[b] * (a == b)[:, None], "condition is turned round"),
+    ("prod-4", "cut at 1", lambda c, p, k: (c / k[p]).mean().clamp(max=1), "Do not cut it"),
+    (
+        "prod-4",
+        "weights in the denominator",
+        lambda c, p, k: (c / k[p]).sum() / k[p].reciprocal().sum(),
+        "sum of the weights",
+    ),
+    ("prod-5", "no sign", lambda p, y: ((y - p).sum() / (p * (1 - p)).sum().sqrt()).abs(), "Keep the sign"),
+    (
+        "prod-5",
+        "one variance",
+        lambda p, y: (y - p).sum() / (len(p) * p.mean() * (1 - p.mean())) ** 0.5,
+        "that of the mean",
+    ),
+]

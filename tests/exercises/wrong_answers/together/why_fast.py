@@ -70,3 +70,41 @@ WRONG = [
     ("fast-5", "not sorted", lambda f: clock(f, take=lambda w: w[2]), "Sort the five first"),
     ("fast-5", "milliseconds", lambda f: 1000 * clock(f), "not milliseconds"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def table_of(user, n):
+    return torch.bincount(user, minlength=n)
+
+
+def by_lists(user, label, n):
+    sums, counts = [0.0] * n, [0] * n
+    for u, y in zip(user.tolist(), label.tolist()):
+        sums[u] += y
+        counts[u] += 1
+    return [s / max(c, 1) for s, c in zip(sums, counts)]
+
+
+WRONG += [
+    (
+        "fast-2",
+        "lists",
+        lambda h, t: torch.tensor([sum(x == y != 0 for x in r) for r, y in zip(h.tolist(), t.tolist())]),
+        "Python runs",
+    ),
+    ("fast-2", "length", lambda h, t: (h > 0).sum(1), "the length of the history"),
+    (
+        "fast-3",
+        "lengths",
+        lambda u, v: u.norm(dim=1)[:, None] + v.norm(dim=1) - 2 * u @ v.T,
+        "their squares are needed",
+    ),
+    (
+        "fast-4",
+        "a half",
+        lambda u, y, n: torch.where(table_of(u, n) > 0, torch.bincount(u, y, n) / table_of(u, n), 0.5),
+        "not a half",
+    ),
+    ("fast-4", "lists", by_lists, "Python runs"),
+]

@@ -67,3 +67,23 @@ WRONG = [
     ("bst-5", "not paired", gain(math.sqrt, paired=False), "not paired"),
     ("bst-5", "mean only", lambda a, b: (b - a).mean(), "One number is missing"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def behind(history, mask, item):
+    items, real = [], []
+    for row, known, target in zip(history.tolist(), mask.sum(1).tolist(), item.tolist()):
+        items.append([*row[:known], target, *row[known:]])
+        real.append([k <= known for k in range(len(row) + 1)])
+    return torch.tensor(items), torch.tensor(real)
+
+
+WRONG += [
+    ("bst-2", "items only", lambda h, m, i: torch.cat([h, i[:, None]], 1), "and their mask"),
+    ("bst-2", "mask too short", lambda h, m, i: (torch.cat([h, i[:, None]], 1), m), "The mask needs a place"),
+    ("bst-2", "behind the last event", behind, "behind the last event"),
+    ("bst-3", "one matrix", lambda W, d_e: W[:, :d_e], "W_p is asked for, too"),
+    ("bst-3", "one column too far", lambda W, d_e: W.tensor_split((d_e + 1,), 1), "One column too far"),
+    ("bst-5", "sum", lambda a, b: ((b - a).sum(), (b - a).std() / len(a) ** 0.5), "not the sum"),
+]

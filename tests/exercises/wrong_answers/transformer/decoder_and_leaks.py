@@ -73,3 +73,33 @@ WRONG = [
     ("leak-5", "below the diagonal", below, "The past, s < t"),
     ("leak-5", "says a number", lambda f: 1.0, "True or False"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def next_only(f):
+    J = torch.autograd.functional.jacobian(f, torch.randn(1, 6, 8))[0, :, :, 0].norm(dim=(1, 3))
+    return bool((J.diagonal(1) > 0).any())
+
+
+WRONG += [
+    (
+        "leak-4",
+        "softmax over the batch",
+        lambda x, m, q, k, v: ((x @ q) @ (m @ k).transpose(1, 2) / 2).softmax(0) @ (m @ v),
+        "runs over the batch",
+    ),
+    (
+        "leak-4",
+        "bare values",
+        lambda x, m, q, k, v: ((x @ q) @ (m @ k).transpose(1, 2) / 2).softmax(-1) @ m,
+        "W_v is not used",
+    ),
+    (
+        "leak-4",
+        "with the residual",
+        lambda x, m, q, k, v: x + ((x @ q) @ (m @ k).transpose(1, 2) / 2).softmax(-1) @ (m @ v),
+        "You add x",
+    ),
+    ("leak-5", "next only", next_only, "two steps ahead"),
+]

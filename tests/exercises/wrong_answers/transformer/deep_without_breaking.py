@@ -77,3 +77,43 @@ WRONG = [
     ("deep-5", "one norm", lambda d, h: (4 * d * d + 3 * d, 2 * d * h + d + h, 2 * d), "two norms"),
     ("deep-5", "no biases", lambda d, h: (4 * d * d, 2 * d * h, 4 * d), "in both parts"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def normed_twice(x, attention, feed_forward, norm_1, norm_2):
+    x = norm_1(x)
+    x = norm_2(x + attention(x))
+    return x + feed_forward(x)
+
+
+WRONG += [
+    (
+        "deep-2",
+        "eps outside",
+        lambda x, g, b, eps=1e-5: (
+            g * (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True).sqrt() + eps) + b
+        ),
+        "under the root",
+    ),
+    (
+        "deep-2",
+        "own eps",
+        lambda x, g, b, eps=1e-5: F.layer_norm(x, x.shape[-1:], g, b),
+        "a number of your own",
+    ),
+    (
+        "deep-2",
+        "bias in the product",
+        lambda x, g, b, eps=1e-5: F.layer_norm(x, x.shape[-1:], eps=eps) * (b + g),
+        "multiply by g + b",
+    ),
+    (
+        "deep-2",
+        "one mean for all",
+        lambda x, g, b, eps=1e-5: g * F.layer_norm(x, x.shape, eps=eps) + b,
+        "One mean for everything",
+    ),
+    ("deep-3", "one too few", lambda w, n: (1 + w) ** (n - 1), "One layer is missing"),
+    ("deep-4", "both ways round normed", normed_twice, "Both ways around"),
+]

@@ -57,3 +57,27 @@ WRONG = [
         "counted the zeros",
     ),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    (
+        "joint-4",
+        "softmax over places",
+        lambda s, t, m, E: -(s[:, :-1] @ E.T).log_softmax(1).gather(-1, t[..., None])[..., 0][m].mean(),
+        "over the places",
+    ),
+    (
+        "joint-4",
+        "no logarithm",
+        lambda s, t, m, E: -(s[:, :-1] @ E.T).softmax(-1).gather(-1, t[..., None])[..., 0][m].mean(),
+        "its logarithm is missing",
+    ),
+    (
+        "joint-4",
+        "per row",
+        lambda s, t, m, E: F.cross_entropy(s[:, :-1][m] @ E.T, t[m], reduction="sum") / len(m),
+        "number of rows",
+    ),
+    ("joint-5", "positive only", lambda r: (torch.triu(r) > 0).sum(), "below 0"),
+    ("joint-5", "tolerance", lambda r: (torch.triu(r).abs() > 1e-3).sum(), "compare with 0 exactly"),
+]

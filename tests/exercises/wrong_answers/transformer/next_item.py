@@ -79,3 +79,57 @@ WRONG = [
         "ahead among the drawn",
     ),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def both(a, b, o, n, k):
+    """Leads of the first model: over the catalogue, among the drawn films."""
+    hit = sampled(lambda k: 0, lambda k: k)
+    return (a < k).sum() - (b < k).sum(), hit(a, o, n, k).sum() - hit(b, o, n, k).sum()
+
+
+WRONG += [
+    ("next-2", "events themselves", lambda h, m, i, y: h * m, "Those are the events"),
+    ("next-2", "before", lambda h, m, i, y: F.pad(h[:, :-1], (1, 0)), "came before it"),
+    ("next-2", "labels inverted", lambda h, m, i, y: answers()(h, m, i, 1 - y), "where `label` is 0"),
+    ("next-3", "odds", lambda p, M: p / ((1 - p) / (M - 1)), "Those are the odds"),
+    (
+        "next-4",
+        "no coefficient",
+        lambda a, o, n, k: sum((a / o) ** j * (1 - a / o) ** (n - j) for j in range(k)),
+        "binomial coefficient",
+    ),
+    ("next-4", "a hundred", lambda a, o, n, k: sampled(lambda k: 0, lambda k: k)(a, o, 100, k), "100 films"),
+    ("next-4", "ten places", lambda a, o, n, k: sampled(lambda k: 0, lambda k: 10)(a, o, n, k), "ten places"),
+    (
+        "next-4",
+        "one more film",
+        lambda a, o, n, k: sampled(lambda k: 0, lambda k: k)(a, o + 1, n, k),
+        "not by one more",
+    ),
+    ("next-5", "ties", lambda *x: both(*x)[0] * both(*x)[1] <= 0, "A tie turns nothing"),
+    (
+        "next-5",
+        "place k",
+        lambda a, b, o, n, k: bool(both(a, b, o, n, k + 1)[0] * both(a, b, o, n, k + 1)[1] < 0),
+        "You count r = k",
+    ),
+    ("next-5", "one way", lambda *x: bool(both(*x)[0] > 0 > both(*x)[1]), "the other way round"),
+    (
+        "next-5",
+        "mean place",
+        lambda a, b, o, n, k: bool(both(a, b, o, n, k)[0] * (a.double().mean() - b.double().mean()) > 0),
+        "mean places",
+    ),
+    (
+        "next-5",
+        "film by film",
+        lambda a, b, o, n, k: (
+            ((a < k).double() - (b < k).double())
+            * (sampled(lambda k: 0, lambda k: k)(a, o, n, k) - sampled(lambda k: 0, lambda k: k)(b, o, n, k))
+            < 0
+        ),
+        "a verdict for each film",
+    ),
+]

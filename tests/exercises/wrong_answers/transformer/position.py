@@ -89,3 +89,30 @@ WRONG = [
     ("pos-5", "always blind", lambda f: True, "with positions is not blind"),
     ("pos-5", "says a number", lambda f: 1.0, "True or False"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def one_exchange(f):
+    x, p = torch.arange(6.0)[:, None].expand(2, 6, 4), [1, 0, 2, 3, 4, 5]
+    return torch.allclose(f(x[:, p]), f(x)[:, p], atol=1e-5)
+
+
+WRONG += [
+    ("pos-1", "from one", [math.sin(3), math.cos(3), math.sin(0.03), math.cos(0.03)], "That is position 3"),
+    ("pos-1", "i / d", [math.sin(2), math.cos(2), math.sin(0.2), math.cos(0.2)], "divided by 10"),
+    (
+        "pos-3",
+        "columns",
+        lambda D, d: sum(math.cos(D / 10000 ** (i / d)) for i in range(d)),
+        "you count columns",
+    ),
+    (
+        "pos-4",
+        "goes on in the padding",
+        lambda m: m.sum(1, keepdim=True) - torch.arange(m.shape[1]),
+        "goes on counting in the padding",
+    ),
+    ("pos-4", "not flipped back", lambda m: m.long().flip(1).cumsum(1), "Two things"),
+    ("pos-5", "one exchange", one_exchange, "doubles the last event"),
+]

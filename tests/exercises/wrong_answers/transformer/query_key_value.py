@@ -69,3 +69,28 @@ WRONG = [
         "you added them up",
     ),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    ("qkv-1", "query forgotten", torch.softmax(torch.tensor([1.0, 3.0, -1.0]), 0), "the query is missing"),
+    ("qkv-1", "per cent", [86.7, 11.7, 1.6], "not per cent"),
+    (
+        "qkv-2",
+        "queries, empty columns and all",
+        lambda q, k, v, m: (q @ k.T / k.shape[1] ** 0.5).masked_fill(~m, -math.inf).softmax(0) @ v,
+        "over the queries",
+    ),
+    (
+        "qkv-2",
+        "weights",
+        lambda q, k, v, m: (q @ k.T / k.shape[1] ** 0.5).masked_fill(~m, -math.inf).softmax(-1),
+        "These are the weights",
+    ),
+    ("qkv-4", "squeezed", lambda x, H: torch.stack(x.chunk(H, -1), 1).squeeze(), "batch of one"),
+    (
+        "qkv-5",
+        "mean over all",
+        lambda A: (A * (1 - torch.eye(A.shape[-1]))).mean(-2).mean(0),
+        "divide it by T",
+    ),
+]

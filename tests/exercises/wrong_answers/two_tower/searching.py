@@ -87,3 +87,37 @@ WRONG = [
     ("search-5", "mean of users", mean_of_users, "average the parts"),
     ("search-5", "never 0", lambda a, b, c: passing(a, b, c) or 100, "the answer is 0"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def by_codes_reversed(u, book, code):
+    whole = torch.cat(
+        [
+            book[len(book) - 1 - m][code[:, m]] * u.view(len(book), -1)[len(book) - 1 - m]
+            for m in range(len(book))
+        ],
+        1,
+    )
+    return whole.sum(1)
+
+
+WRONG += [
+    (
+        "search-2",
+        "hit rate",
+        lambda f, e: sum(bool(set(a) & set(b)) for a, b in zip(f.tolist(), e.tolist())) / len(f),
+        "has found anything",
+    ),
+    (
+        "search-2",
+        "of both lists",
+        lambda f, e: (
+            sum(len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in zip(f.tolist(), e.tolist())) / len(f)
+        ),
+        "rows of both lists",
+    ),
+    ("search-3", "one piece a place", lambda films, d, M: films * M + d * 4, "256 learned pieces"),
+    ("search-4", "tables reversed", lambda u, b, c: by_codes_reversed(u, b, c), "wrong order"),
+    ("search-5", "more than nine tenths", lambda a, b, c: passing(a, b, c, part=0.901), "At least"),
+]

@@ -84,3 +84,34 @@ WRONG = [
     ("tower-5", "no empty history", never_empty, "0 real events"),
     ("tower-5", "says how much", lambda f: 0.3, "True or False"),
 ]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+
+
+def over_users(q, e, mask):
+    a = (scores(q, e) / 2).masked_fill(~mask, float("-inf")).softmax(0).nan_to_num()
+    return torch.einsum("bl,bld->bd", a, e)
+
+
+WRONG += [
+    ("tower-2", "over the users", over_users, "over the users"),
+    ("tower-2", "mask inverted", lambda q, e, mask: pool()(q, e, ~mask), "True is a real event"),
+    ("tower-2", "squeezed", lambda q, e, mask: pool()(q, e, mask).squeeze(), "batch of one"),
+    ("tower-3", "square of the product", lambda s: 2 - 2 * s * s, "not its square"),
+    (
+        "tower-4",
+        "cosine",
+        lambda u, v, seen, k: (
+            (u @ torch.nn.functional.normalize(v, dim=1).T).masked_fill(seen, float("-inf")).topk(k).indices
+        ),
+        "rank by cosine",
+    ),
+    (
+        "tower-4",
+        "distance",
+        lambda u, v, seen, k: (
+            torch.cdist(u, v).masked_fill(seen, float("inf")).topk(k, largest=False).indices
+        ),
+        "rank by distance",
+    ),
+]

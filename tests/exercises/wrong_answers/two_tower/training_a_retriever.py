@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of *Training a retriever*, and a part of the hint that each must get."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -75,4 +77,38 @@ WRONG = [
         lambda s, c, a: torch.lerp(s.double(), share(c).log().expand_as(s), a),
         "You mixed",
     ),
+]
+
+# Found by a second blind attack: answers of somebody who had seen neither the checks nor the solutions.
+WRONG += [
+    (
+        "retr-1",
+        "like only",
+        of_first(torch.tensor([2 - math.log(0.6), 1.0, 0.0])),
+        "corrected the like alone",
+    ),
+    ("retr-2", "turned", lambda u, v, q, t: loss()(v, u, q, t), "The scores are turned"),
+    ("retr-2", "times tau", lambda u, v, q, t: loss()(u, v, q, 1 / t), "do not multiply"),
+    (
+        "retr-2",
+        "all pairs",
+        lambda u, v, q, t: -(u @ v.T / t - q.log()).log_softmax(1).mean(),
+        "on the diagonal",
+    ),
+    (
+        "retr-2",
+        "yes or no",
+        lambda u, v, q, t: F.binary_cross_entropy_with_logits(u @ v.T / t - q.log(), torch.eye(len(u))),
+        "yes or no",
+    ),
+    ("retr-3", "batch part only", lambda q, lam, n: math.log(lam * q), "a second way"),
+    ("retr-3", "n minus 1", lambda q, lam, n: math.log(lam * q + (1 - lam) / (n - 1)), "not n - 1"),
+    (
+        "retr-4",
+        "k minus 1",
+        lambda s, r, k: (r.gather(1, s.topk(k - 1).indices).sum(1) / r.sum(1))[r.any(1)].mean(),
+        "One place too few",
+    ),
+    ("retr-5", "one below", lambda s, c, a: s + a * ((c + 1) / (c.sum() + 1)).log(), "once more below"),
+    ("retr-5", "power", lambda s, c, a: s + share(c) ** a, "to the power"),
 ]
