@@ -20,6 +20,7 @@ The folder `marking/` has no `__init__.py` on purpose: `engine.load_all` imports
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -171,7 +172,7 @@ def wanted(one: Submission, known: dict) -> list[str]:
 
 
 def grade(
-    paths: Iterable[Path], rules=None, jobs: int = 2, each=None
+    paths: Iterable[Path], rules=None, jobs: int = 2, each=None, nursery=None
 ) -> tuple[list[dict], dict[str, bool], list[dict]]:
     """(rows of the table, walls that stood for everybody, one summary per notebook).
 
@@ -181,11 +182,10 @@ def grade(
     from .marking.examiner import Nursery, Rules
 
     rules = rules or Rules(seed=secrets.randbelow(1 << 31))
-    pairs = found(paths)
-    with Nursery() as nursery:
-        known = load_all()  # after the nursery has started without them
-        submissions = [read(*pair) for pair in pairs]
-        reports = _all(nursery, submissions, rules, jobs, each)
+    submissions = [read(*pair) for pair in found(paths)]
+    with contextlib.nullcontext(nursery) if nursery else Nursery() as ready:
+        known = load_all()  # here, and not in the nursery, which is a process of its own
+        reports = _all(ready, submissions, rules, jobs, each)
     rows, walls = [], {}
     for one, report in zip(submissions, reports, strict=True):
         rows += _rows(one, report, known)

@@ -221,8 +221,11 @@ def examine(
     leash = channel = None
     try:
         channel, leash = nursery.admit(rules, folder, number)
-        peer = Peer(Channel(channel, rules.wall))
+        peer = Peer(Channel(channel, 600))  # a nursery that has just been started takes its time
         first, _ = peer.channel.receive()
+        started = time.monotonic()
+        channel.settimeout(rules.wall)
+        peer.channel.seconds = rules.wall
         report.walls = {name: bool(first["walls"].get(name)) for name in sandbox.LAYERS}
         peer.channel.send({"cells": cells, "cell": rules.cell, "call": rules.call})
         while _listen(peer, verdicts, report, tell):
