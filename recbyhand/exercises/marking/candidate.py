@@ -317,12 +317,18 @@ def _inside(job: dict, channel: int, walls: dict) -> int:
             with contextlib.suppress(OSError):
                 os.chown(folder, job["user"], job["user"])
     if walls["spaces"]:
+        ready, done = os.pipe()
         child = os.fork()  # number 1 of the namespace stays trusted
         if child:
             os.close(channel)
+            sandbox.untouchable()
+            os.close(done)
             status = os.waitpid(child, 0)[1]
             return os.waitstatus_to_exitcode(status) & 0xFF
         sandbox.die_with_parent()
+        os.close(done)
+        os.read(ready, 1)  # until it can no longer be looked into
+        os.close(ready)
     tempfile.tempdir = folder
     sandbox.limits(job["cpu"], job["memory"] << 20, job["disk"] << 20)
     walls["limits"] = True
