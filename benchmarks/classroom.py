@@ -4,7 +4,7 @@
 
 Each row is a student of tests/exercises/simulated_class.py: the points it got and was due, seconds by the clock on a
 machine that does other things too, CPU seconds of the student's process, and which walls stood. Limits are small ones
-(2 CPU seconds a cell, 12 a notebook, 500 MB), so that endless loops do not decide about the table.
+(2 CPU seconds a cell, 6 a notebook, 500 MB), so that endless loops do not decide about the table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.exercises import simulated_class  # noqa: E402
 
 if __name__ == "__main__":
     students = [s for s in simulated_class.STUDENTS if s.name in sys.argv[1:] or not sys.argv[1:]]
-    rules = Rules(cell=2, call=2, cpu=12, wall=300, memory=500, seed=5)
+    rules = Rules(cell=2, call=2, cpu=6, wall=300, memory=500, seed=5)
     with tempfile.TemporaryDirectory() as folder:
         simulated_class.hand_in(Path(folder), students)
         marks, walls, summaries = classroom.grade([Path(folder)], rules, jobs=1)

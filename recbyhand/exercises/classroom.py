@@ -161,11 +161,14 @@ def read(student: str, path: Path) -> Submission:
     return one
 
 
-def wanted(one: Submission, known: dict) -> list[str]:
-    """The exercises a notebook should have: those of the lesson of its name, else of the topics it asks about."""
+def wanted(one: Submission, known: dict, marked: Iterable[str]) -> list[str]:
+    """The exercises a notebook is marked for: those of the lesson of its name, and no others.
+
+    In a notebook of your own: those that were answered, and all of the topics that it asks about.
+    """
     lesson = [name for name, it in known.items() if it.check.__module__.rpartition(".")[2] == one.path.stem]
     topics = {name.rpartition("-")[0] for cell in one.cells for name in CHECK.findall(cell) if name in known}
-    return sorted(lesson or [name for name in known if name.rpartition("-")[0] in topics])
+    return sorted(lesson or {*marked, *(name for name in known if name.rpartition("-")[0] in topics)})
 
 
 # Mark -------------------------------------------------------------------------------------------------------
@@ -206,7 +209,7 @@ def _rows(one: Submission, report: dict, known: dict) -> list[dict]:
     }
     marks = report["marks"]
     rows = []
-    for name in sorted({*wanted(one, known), *marks}):
+    for name in wanted(one, known, marks):
         said = marks.get(name, {"points": 0.0, "comment": "no answer"})
         rows.append(
             row

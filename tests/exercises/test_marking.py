@@ -29,7 +29,7 @@ from recbyhand.exercises.marking.wire import Channel, Malformed, Peer, _Reader, 
 from tests.exercises import border, planted, simulated_class, slices
 
 SLOW = bool(os.environ.get("RECBYHAND_SLOW"))
-QUICK = examiner.Rules(cell=2, call=2, cpu=12, wall=150, memory=500, seed=5)
+QUICK = examiner.Rules(cell=2, call=2, cpu=6, wall=150, memory=500, seed=5)
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "chapters").glob("*/*.ipynb"))
 

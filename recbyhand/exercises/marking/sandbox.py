@@ -309,10 +309,8 @@ def seccomp() -> bool:
 # Limits, account --------------------------------------------------------------------------------------------
 
 
-def limits(cpu: int, memory: int, files: int) -> None:
-    """CPU seconds; bytes beyond what the process has now; bytes of a file."""
-    size = held("VmSize")
-    data = held("VmData")
+def limits(cpu: int, memory: int, files: int, size: int, data: int) -> None:
+    """CPU seconds; bytes beyond the `size` and `data` that the process has now (0: unknown); bytes of a file."""
 
     def at_most(what: int, value: int) -> None:
         hard = resource.getrlimit(what)[1]
