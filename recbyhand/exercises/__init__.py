@@ -36,6 +36,14 @@ answer that raises, loops or is untouched (`...`, `None`, a tuple that holds one
 one) is dealt with: do not handle it. Draw random inputs from the generator passed in. A check never
 disturbs the lesson's own random numbers.
 
+**The same check marks a class** (`classroom`), and then the answer is in another process (`marking/`). Values are
+copies; a function, a class or a module is a stand-in that can be called, asked for parts and tensors, written to
+(`layer.weight.fill_(1)`), hooked and differentiated. Four things follow. Take the answer through the helpers, or
+through what any function or module offers; do not look into its source, its globals or its closure. What you give it
+must be values, functions, modules or the containers of `recbyhand.data`. Modes of PyTorch around a call, and
+`mock.patch` of `recbyhand.layers` and of `time`, are carried over; other patches are not. And random inputs that come
+from the generator are drawn anew for marking, so a right answer must be right for every seed.
+
 **Planted wrong answers** live in `tests/exercises/wrong_answers/`, apart from the check they must trip (the
 file has the chapter and the name of the lesson):
 

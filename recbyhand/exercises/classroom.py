@@ -20,6 +20,7 @@ The folder `marking/` has no `__init__.py` on purpose: `engine.load_all` imports
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -160,18 +161,21 @@ def read(student: str, path: Path) -> Submission:
     return one
 
 
-def wanted(one: Submission, known: dict) -> list[str]:
-    """The exercises a notebook should have: those of the lesson of its name, else of the topics it asks about."""
+def wanted(one: Submission, known: dict, marked: Iterable[str]) -> list[str]:
+    """The exercises a notebook is marked for: those of the lesson of its name, and no others.
+
+    In a notebook of your own: those that were answered, and all of the topics that it asks about.
+    """
     lesson = [name for name, it in known.items() if it.check.__module__.rpartition(".")[2] == one.path.stem]
     topics = {name.rpartition("-")[0] for cell in one.cells for name in CHECK.findall(cell) if name in known}
-    return sorted(lesson or [name for name in known if name.rpartition("-")[0] in topics])
+    return sorted(lesson or {*marked, *(name for name in known if name.rpartition("-")[0] in topics)})
 
 
 # Mark -------------------------------------------------------------------------------------------------------
 
 
 def grade(
-    paths: Iterable[Path], rules=None, jobs: int = 2, each=None
+    paths: Iterable[Path], rules=None, jobs: int = 2, each=None, nursery=None
 ) -> tuple[list[dict], dict[str, bool], list[dict]]:
     """(rows of the table, walls that stood for everybody, one summary per notebook).
 
@@ -181,11 +185,10 @@ def grade(
     from .marking.examiner import Nursery, Rules
 
     rules = rules or Rules(seed=secrets.randbelow(1 << 31))
-    pairs = found(paths)
-    with Nursery() as nursery:
-        known = load_all()  # after the nursery has started without them
-        submissions = [read(*pair) for pair in pairs]
-        reports = _all(nursery, submissions, rules, jobs, each)
+    submissions = [read(*pair) for pair in found(paths)]
+    with contextlib.nullcontext(nursery) if nursery else Nursery() as ready:
+        known = load_all()  # here, and not in the nursery, which is a process of its own
+        reports = _all(ready, submissions, rules, jobs, each)
     rows, walls = [], {}
     for one, report in zip(submissions, reports, strict=True):
         rows += _rows(one, report, known)
@@ -206,7 +209,7 @@ def _rows(one: Submission, report: dict, known: dict) -> list[dict]:
     }
     marks = report["marks"]
     rows = []
-    for name in sorted({*wanted(one, known), *marks}):
+    for name in wanted(one, known, marks):
         said = marks.get(name, {"points": 0.0, "comment": "no answer"})
         rows.append(
             row

@@ -85,6 +85,7 @@ def test_grade(tmp_path, capsys):
         cells = [
             code("import recbyhand as rbh"),
             code(f'rbh.check("edge-1", {numbers})', metadata={"tags": ["exercise"]}),
+            code('rbh.check("mlp-5", 4)'),  # of another lesson: no point for it here
             text("**edge-5 · investigate.** What?"),
             text(f"*{classroom.WORDS}*\n\n{words}", metadata={"tags": ["words"]}),
         ]

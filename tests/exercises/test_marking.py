@@ -29,7 +29,7 @@ from recbyhand.exercises.marking.wire import Channel, Malformed, Peer, _Reader, 
 from tests.exercises import border, planted, simulated_class, slices
 
 SLOW = bool(os.environ.get("RECBYHAND_SLOW"))
-QUICK = examiner.Rules(cell=2, call=2, cpu=12, wall=150, memory=500, seed=5)
+QUICK = examiner.Rules(cell=2, call=2, cpu=6, wall=150, memory=500, seed=5)
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "chapters").glob("*/*.ipynb"))
 
@@ -106,11 +106,11 @@ def test_solutions_have_all_points_on_inputs_that_nobody_knows(nursery, path):
 # The simulated class ----------------------------------------------------------------------------------------
 
 
-def test_a_simulated_class_gets_exactly_its_points(tmp_path):
+def test_a_simulated_class_gets_exactly_its_points(nursery, tmp_path):
     students = [s for s in simulated_class.STUDENTS if SLOW or s.ci]
     assert len(simulated_class.STUDENTS) >= 40
     simulated_class.hand_in(tmp_path, students)
-    rows, walls, summaries = classroom.grade([tmp_path], QUICK, jobs=2)
+    rows, walls, summaries = classroom.grade([tmp_path], QUICK, jobs=2, nursery=nursery)
     assert simulated_class.faults(students, rows) == []
     assert len(summaries) == len(students)
     assert walls["limits"]
@@ -120,7 +120,7 @@ def test_a_simulated_class_gets_exactly_its_points(tmp_path):
 @pytest.mark.parametrize(
     "walls", [("landlock", "seccomp", "limits"), ("limits",)], ids=["no namespaces", "none"]
 )
-def test_what_needs_no_walls_holds_without_them(tmp_path, walls):
+def test_what_needs_no_walls_holds_without_them(nursery, tmp_path, walls):
     """As an ordinary user in a container: the border alone, with and without what the kernel gives everybody."""
     names = ["right", "prints a fake", "patches rbh.check", "breaks the format", "lies about itself"]
     if "landlock" in walls and _landlock():
@@ -128,7 +128,7 @@ def test_what_needs_no_walls_holds_without_them(tmp_path, walls):
     students = [s for s in simulated_class.STUDENTS if s.name in names]
     simulated_class.hand_in(tmp_path, students)
     rules = examiner.Rules(**{**vars(QUICK), "walls": walls})
-    rows, stood, _ = classroom.grade([tmp_path], rules, jobs=2)
+    rows, stood, _ = classroom.grade([tmp_path], rules, jobs=2, nursery=nursery)
     assert simulated_class.faults(students, rows) == []
     assert not stood["spaces"]
     assert not stood["view"]
@@ -156,7 +156,7 @@ def test_a_student_that_sleeps_is_ended_by_the_clock_on_the_wall(nursery):
     assert report.seconds < 60
 
 
-def test_an_examiner_that_dies_loses_one_submission_only(tmp_path, monkeypatch):
+def test_an_examiner_that_dies_loses_one_submission_only(nursery, tmp_path, monkeypatch):
     students = [s for s in simulated_class.STUDENTS if s.name in ("right", "empty")]
     simulated_class.hand_in(tmp_path, students)
     real = examiner.examine
@@ -167,7 +167,7 @@ def test_an_examiner_that_dies_loses_one_submission_only(tmp_path, monkeypatch):
         return real(nursery, cells, *rest)
 
     monkeypatch.setattr(examiner, "examine", dies)
-    rows, _, _ = classroom.grade([tmp_path], QUICK, jobs=1)
+    rows, _, _ = classroom.grade([tmp_path], QUICK, jobs=1, nursery=nursery)
     assert sum(float(row["points"]) for row in rows if row["student"] == "right") == 4
     assert ["examiner was ended" in row["note"] for row in rows if row["student"] == "empty"] == [True]
 

@@ -307,6 +307,7 @@ def _children() -> list[int]:
 def _inside(job: dict, channel: int, walls: dict) -> int:
     """The first process behind the walls: it finishes them, and is its student's parent."""
     asked = job["walls"]
+    held = sandbox.held("VmSize"), sandbox.held("VmData")  # while there is a /proc for certain
     walls["view"] = "view" in asked and walls["spaces"] and sandbox.narrow(job["folder"], job["disk"])
     folder = "/tmp"
     if not walls["view"]:
@@ -317,14 +318,20 @@ def _inside(job: dict, channel: int, walls: dict) -> int:
             with contextlib.suppress(OSError):
                 os.chown(folder, job["user"], job["user"])
     if walls["spaces"]:
+        ready, done = os.pipe()
         child = os.fork()  # number 1 of the namespace stays trusted
         if child:
             os.close(channel)
+            sandbox.untouchable()
+            os.close(done)
             status = os.waitpid(child, 0)[1]
             return os.waitstatus_to_exitcode(status) & 0xFF
         sandbox.die_with_parent()
+        os.close(done)
+        os.read(ready, 1)  # until it can no longer be looked into
+        os.close(ready)
     tempfile.tempdir = folder
-    sandbox.limits(job["cpu"], job["memory"] << 20, job["disk"] << 20)
+    sandbox.limits(job["cpu"], job["memory"] << 20, job["disk"] << 20, *held)
     walls["limits"] = True
     mine = "user" in asked and (walls["view"] or sandbox.open_to_all())
     walls["user"] = sandbox.become(job["user"] if mine else None)

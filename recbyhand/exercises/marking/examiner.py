@@ -35,6 +35,10 @@ TRIES = 10
 PUNISHED = "answered more than %d times in one notebook: one answer counts, so none does"
 
 
+class Overtime(Gone):
+    """A check takes too long: what it calls is made to be slow."""
+
+
 @dataclass
 class Rules:
     """What a submission may use, and how it is marked."""
@@ -76,17 +80,30 @@ class Nursery:
 
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = ("PATH", "LANG", "LC_ALL", "TZ", "RECBYHAND_DATA", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+        kept = (
+            "PATH",
+            "HOME",
+            "MPLCONFIGDIR",
+            "LANG",
+            "LC_ALL",
+            "TZ",
+            "RECBYHAND_DATA",
+            "LD_LIBRARY_PATH",
+            "VIRTUAL_ENV",
+        )
         env = {name: os.environ[name] for name in kept if name in os.environ}
         if data := env.get("RECBYHAND_DATA"):
             env["RECBYHAND_DATA"] = os.path.abspath(data)
         env |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        self.home = tempfile.mkdtemp(prefix="marking-")
-        env |= {"HOME": self.home, "MPLCONFIGDIR": self.home, "MPLBACKEND": "Agg"}
-        env |= {"PYTHONPATH": str(sandbox.PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.folder = tempfile.mkdtemp(prefix="marking-")
+        env |= {
+            "PYTHONPATH": str(sandbox.PACKAGE.parent),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MPLBACKEND": "Agg",
+        }
         command = [sys.executable, "-m", f"{__package__}.candidate", str(theirs.fileno())]
         self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=env, cwd=self.home, stdin=subprocess.DEVNULL
+            command, pass_fds=[theirs.fileno()], env=env, cwd=self.folder, stdin=subprocess.DEVNULL
         )
         theirs.close()
         self.count = 0
@@ -113,7 +130,7 @@ class Nursery:
             self.process.wait(5)
         self.process.kill()
         self.process.wait()
-        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Nursery:
         return self
@@ -170,6 +187,8 @@ class Verdicts:
             return True, said or exercise.solved, drawn
         except engine.Wrong as verdict:
             return False, exercise.todo if verdict.kind == "stub" else str(verdict), drawn
+        except Overtime as error:
+            return False, f"{error}.".capitalize(), drawn
         except (Malformed, Gone) as error:
             return False, f"The answer does not keep to the format: {error}.", drawn
         except (Exception, SystemExit) as error:
@@ -193,10 +212,10 @@ def _cpu(seconds: float) -> Iterator[None]:
     """The examiner's own time for a check, for answers that are made to be slow to look at."""
 
     def stop(*_: Any) -> None:
-        raise TimeoutError(f"the check has no verdict after {seconds:g} seconds")
+        raise Overtime(f"there is no verdict after {seconds:g} seconds of the examiner's time")
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     try:
         yield
     finally:
@@ -221,8 +240,11 @@ def examine(
     leash = channel = None
     try:
         channel, leash = nursery.admit(rules, folder, number)
-        peer = Peer(Channel(channel, rules.wall))
+        peer = Peer(Channel(channel, 600))  # a nursery that has just been started takes its time
         first, _ = peer.channel.receive()
+        started = time.monotonic()
+        channel.settimeout(rules.wall)
+        peer.channel.seconds = rules.wall
         report.walls = {name: bool(first["walls"].get(name)) for name in sandbox.LAYERS}
         peer.channel.send({"cells": cells, "cell": rules.cell, "call": rules.call})
         while _listen(peer, verdicts, report, tell):
@@ -297,7 +319,7 @@ def _marked(peer: Peer, verdicts: Verdicts, name: str, message: dict, raw: memor
             answer = _Reader(peer, raw).read(message.get("value"))
     except Malformed as error:
         return Mark(name, 0.0, f"The answer does not keep to the format: {error}.", tries)
-    except (TimeoutError, MemoryError, RecursionError) as error:
+    except (Overtime, MemoryError, RecursionError) as error:
         return Mark(name, 0.0, f"The answer cannot be read: {type(error).__name__}.", tries)
     mark = verdicts.judge(name, answer)
     mark.tries = tries

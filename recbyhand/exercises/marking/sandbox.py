@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # clone flags, mount flags, prctl
 _NEW = {"user": 0x10000000, "mount": 0x20000, "pid": 0x20000000, "net": 0x40000000, "ipc": 0x8000000}
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_DEATHSIG, _SUBREAPER, _NO_NEW_PRIVS, _SECCOMP, _BOUNDING_DROP = 1, 36, 38, 22, 24
+_DEATHSIG, _DUMPABLE, _SUBREAPER, _NO_NEW_PRIVS, _SECCOMP, _BOUNDING_DROP = 1, 4, 36, 38, 22, 24
 
 
 def _call(name: str, *args) -> int:
@@ -148,8 +148,13 @@ def narrow(root: str, megabytes: int) -> bool:
         os.mkdir(f"{root}/proc")
         with contextlib.suppress(OSError):  # some containers do not allow it: then there is none
             _mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV)
-        _mount("", root, flags=_REMOUNT | _RDONLY | _NOSUID | _NODEV)
-        os.chroot(root)
+        os.mkdir(f"{root}/old")
+        os.chdir(root)
+        pivot = {"x86_64": 155, "aarch64": 41}.get(platform.machine(), -1)
+        _call("syscall", pivot, b".", b"old")
+        _call("umount2", b"/old", 2)  # the old disk is gone, not only out of sight
+        os.chdir("/")
+        _mount("", "/", flags=_REMOUNT | _RDONLY | _NOSUID | _NODEV)
         os.chdir("/tmp")
     except (OSError, AttributeError):
         return False
@@ -304,10 +309,8 @@ def seccomp() -> bool:
 # Limits, account --------------------------------------------------------------------------------------------
 
 
-def limits(cpu: int, memory: int, files: int) -> None:
-    """CPU seconds; bytes beyond what the process has now; bytes of a file."""
-    size = held("VmSize")
-    data = held("VmData")
+def limits(cpu: int, memory: int, files: int, size: int, data: int) -> None:
+    """CPU seconds; bytes beyond the `size` and `data` that the process has now (0: unknown); bytes of a file."""
 
     def at_most(what: int, value: int) -> None:
         hard = resource.getrlimit(what)[1]
@@ -347,6 +350,13 @@ def _tasks_of(user: int) -> int:
                     if entry.stat().st_uid == user:
                         count += len(os.listdir(f"{entry.path}/task"))
     return count
+
+
+def untouchable() -> None:
+    """Nobody may look into this process, and it can do nothing that a student's could not."""
+    with contextlib.suppress(OSError, AttributeError):
+        prctl(_DUMPABLE, 0)
+    become(None)
 
 
 def open_to_all() -> bool:

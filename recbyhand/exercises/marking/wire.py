@@ -1051,7 +1051,7 @@ class Peer:
             return self.errors[token]
         name, text = str(name)[:80], str(text)[:500]
         kind = getattr(builtins, name, None)
-        if name == "LinAlgError":
+        if name in ("LinAlgError", "_LinAlgError"):
             made: BaseException = torch.linalg.LinAlgError(text)
         elif isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
             made = kind(text)
