@@ -449,7 +449,7 @@ def _silence(app) -> None:
 
 
 def setup(app):
-    for part in ("formulas", "editions", "lesson_page", "teaching", "search_text", "sharing", "light"):
+    for part in ("formulas", "lesson_page", "search_text", "sharing", "light"):
         app.setup_extension(part)
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
     app.add_config_value("house_repository", "", "html")
