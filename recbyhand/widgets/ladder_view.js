@@ -101,7 +101,7 @@ export default widget("Ladder of models", (ui, model) => {
       const [, ...cells] = rows[i].children;
       rows[i].setAttribute("aria-selected", i === pick);
       rows[i].firstChild.className = edge.includes(i) ? "edge" : "";
-      cells[0].textContent = fmt(all[i]) + (error[i] > 0 ? ` ± ${fmt(error[i])}` : "");
+      cells[0].textContent = fmt(all[i]) + (error[i] > 0 ? ` ± ${error[i].toFixed(3)}` : "");
       costs.forEach((_, k) => {
         cells[k + 1].textContent = short(prices[k][i]);
         cells[k + 1].hidden = narrow && k !== get("against"); // a telephone has room for one price
