@@ -1,7 +1,6 @@
 """What stands around a lesson's text: its number, the line under its title, places to link to, and the cover's cards.
 
-All of it is made from the notebooks, `_toc.yml` and the kept outputs as the pages are written; a lesson says nothing
-twice.
+All of it is made from the notebooks and `_toc.yml` as the pages are written; a lesson says nothing twice.
 """
 
 from __future__ import annotations
@@ -76,13 +75,10 @@ def needs(path: Path) -> str:
     return "MovieLens 100K" if real else "a planted world" if made else "no data"
 
 
-def seconds(path: Path) -> int | None:
-    """Processor seconds of the lesson's last run, rounded up to 5; None if there was none."""
-    kept = lessons._kept(path)
-    if not kept.is_file():
-        return None
-    spent = json.loads(kept.read_text(encoding="utf8")).get("cpu_s")
-    return None if spent is None else max(5, -(-int(spent + 0.99) // 5) * 5)
+def running(path: Path) -> str:
+    """How long a lesson runs, in its own words ("about half a minute"); empty if it does not say."""
+    said = re.search(r"Reading takes about \d+ minutes, running ([^.,]+)[.,]", prose(path))
+    return said[1] if said else ""
 
 
 def title_of(name: str) -> str:
@@ -127,10 +123,10 @@ def under_title(path: Path, download: str, launch: list[dict]) -> str:
     import house
 
     _, _, minutes, tasks = house.about(path)
-    spent = seconds(path)
+    spent = running(path)
     parts = [f"{minutes} min to read", f"{tasks} exercise{'s' * (tasks != 1)}", f"needs {needs(path)}"]
     if spent:
-        parts.append(f"runs in about {spent} s")
+        parts.append(f"runs {spent}")
     said = [escape(part) for part in parts]
     links = [f'<a href="{escape(one["url"])}">Open in {escape(one["text"])}</a>' for one in launch]
     links.append(f'<a href="{escape(download)}" download>Notebook</a>')

@@ -46,6 +46,7 @@ def test_line_under_the_title(path):
     words = html.unescape(re.sub(r"<[^>]+>", "|", line))
     assert re.search(r"\d+ min to read", words)
     assert re.search(r"needs (MovieLens 100K|a planted world|no data)", words)
+    assert "|runs " in words or path.parent.name == "00_start"
     assert "Open in Colab" in words
     assert "a=1&amp;b=2" in line
 
