@@ -32,7 +32,10 @@ def visit(program: str, address: str) -> dict[str, float]:
     """Scores of one visit (0 to 100), the shift of the layout, kilobytes and elements."""
     command = [program, address, "--quiet", "--output=json", f"--chrome-flags={FLAGS}"]
     command.append(f"--only-categories={','.join(SCORES)}")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"lighthouse on {address}: five minutes went by; what else runs here?") from None
     if done.returncode:
         raise RuntimeError(f"lighthouse on {address}: {done.stderr[-2000:]}")
     found = json.loads(done.stdout)

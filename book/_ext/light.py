@@ -111,7 +111,7 @@ def _tight(content: str, base: str) -> str:
 def join_styles(out: Path) -> None:
     """Join the style sheets of all pages under `out`, and let their scripts wait."""
     static = out / "_static"
-    paths = [p for p in out.rglob("*.html") if "_static" not in p.parts]
+    paths = sorted(p for p in out.rglob("*.html") if "_static" not in p.parts)
     pages = {path: path.read_text(encoding="utf8") for path in paths}
     order: list[str] = []
     for text in pages.values():
