@@ -38,6 +38,7 @@ _HOME = {
     "GraphAttentionView": "graph_attention_view",
     "HeadsView": "heads_view",
     "HistoryAttention": "history_attention",
+    "LadderView": "ladder_view",
     "NormExplorer": "norm_explorer",
     "PairAttention": "pair_attention",
     "PositionExplorer": "position_explorer",
