@@ -336,7 +336,7 @@ def uses(answer: Callable, *names: str) -> str:
     return ""
 
 
-AUTOGRAD = ("autograd", "backward", "grad", "grad_and_value", "jacrev", "jacfwd", "jacobian", "vjp", "jvp")
+AUTOGRAD = ("autograd", "backward", "grad", "grad_and_value", "jacrev", "jacfwd", "vjp", "jvp")
 
 
 def wrong(message: str) -> NoReturn:

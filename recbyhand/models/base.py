@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -53,14 +55,15 @@ class Recommender(nn.Module):
         object.__setattr__(model, "settings", {name: _plain(value) for name, value in settings.items()})
         return model
 
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        for name in ("attention", "loss"):
+            if name in vars(cls):
+                setattr(cls, name, _naming_ids(vars(cls)[name]))
+
     def __call__(self, batch, *args, **settings):
         """The logits. IndexError names the row and the field of an id that is in no vocabulary of the model."""
-        try:
-            return super().__call__(batch, *args, **settings)
-        except IndexError as error:
-            if hasattr(batch, "outside") and (named := batch.outside(self.schema)):
-                raise IndexError(named) from error
-            raise
+        return _logits(self, batch, *args, **settings)
 
     def grown(self, schema: Schema) -> Recommender:
         """A copy for tables that have grown: `schema` begins with the users and items that the model knows.
@@ -98,6 +101,24 @@ class Recommender(nn.Module):
             state[name] = before
         model.to(next(iter(state.values())).device).load_state_dict(state)
         return model.train(self.training)
+
+
+def _naming_ids(method: Callable) -> Callable:
+    """A method of a batch whose IndexError names the row and the field of an id that is in no vocabulary."""
+
+    @functools.wraps(method)
+    def named(self, batch, *args, **settings):
+        try:
+            return method(self, batch, *args, **settings)
+        except IndexError as error:
+            if hasattr(batch, "outside") and (outside := batch.outside(self.schema)):
+                raise IndexError(outside) from error
+            raise
+
+    return named
+
+
+_logits = _naming_ids(nn.Module.__call__)
 
 
 def blocks(items: Tensor, users: int, pairs: int = 1 << 16) -> tuple[Tensor, ...]:

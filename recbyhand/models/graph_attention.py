@@ -122,6 +122,8 @@ class GraphAttentionRecommender(GraphModel):
         0 where padded, and where the film is no neighbour (met after the cut). A film that the history holds twice
         is one neighbour, whose weight stands at both places.
         """
+        if outside := batch.outside(self.schema):  # such a pair would be that of somebody else
+            raise IndexError(outside)
         a = self.edge_weights(layer).mean(1)  # (E,)
         a = torch.cat([a, a.new_zeros(1)])  # (E + 1,) no edge, no weight
         place = self.find(batch.user[:, None], batch.history)  # (B, L)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -123,3 +124,31 @@ def test_matrix_factorisation_starts_with_small_vectors_and_no_opinion():
         assert table.weight[2:].std().item() == pytest.approx(0.05, rel=0.05)
     for silent in (model.mean, model.user_bias.weight, model.item_bias.weight):
         assert not silent.any()
+
+
+METHODS = [
+    pytest.param(case.values[0], name, id=f"{case.id}-{name}")
+    for case in cases(LEARNING)
+    for name in ("forward", "attention", "loss")
+    if hasattr(make(case.values[0], SCHEMA), name)
+    if name != "attention" or "mean" not in case.values[0][1].values()  # these have none, and say so
+]
+
+
+@pytest.mark.parametrize(("case", "name"), METHODS)
+@pytest.mark.parametrize("off", [0, 3, -10_000], ids=["one too large", "too large", "negative"])
+def test_an_id_outside_its_vocabulary_is_named_by_each_method(case, name, off):
+    """Also where the method is called directly; whoever does not look at a field may pass it over."""
+    torch.manual_seed(0)
+    model, batch = make(case, SCHEMA).eval(), make_batch(SCHEMA)
+    method = model if name == "forward" else getattr(model, name)
+    seen = []
+    for field, size in (("user", SCHEMA.n_users), ("item", SCHEMA.n_items), ("history", SCHEMA.n_items)):
+        ids = getattr(batch, field).clone()
+        ids.view(len(batch), -1)[1, 0] = wrong = size + off
+        try:
+            method(replace(batch, **{field: ids}))
+        except IndexError as error:
+            seen.append((str(error), f"row 1 of the batch: {field} has ids 0 to {size - 1}, got {wrong}"))
+    assert seen
+    assert [said for said, _ in seen] == [expected for _, expected in seen]

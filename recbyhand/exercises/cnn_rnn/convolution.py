@@ -250,8 +250,8 @@ def _layers() -> list[tuple]:
         "differs in its last digit: `torch.allclose`."
     )
     sums = (
-        "Differences of neighbours escape your test. They add up to 0 in any order, and stand it if all columns move "
-        "on by one: compare all values, for random orders."
+        "Differences of neighbours escape your test. Perhaps it compares sums: they are 0 in any order. Or it moves "
+        "all columns on by one, and no more. Compare all values, for random orders."
     )
     often = "The same values, but not equally often: compare sorted lists, not sets."
     largest = (

@@ -136,3 +136,8 @@ WRONG += [
     ("conv-5", "last layer", lambda kernels: kernels[-1], "what the last layer sees"),
     ("conv-5", "doubled", lambda kernels: 1 + 2 ** len(kernels), "not by doubling"),
 ]
+
+WRONG += [
+    ("conv-5", "an empty list", lambda ks: ks[0] + sum(k - 1 for k in ks[1:]), "Without any layer"),
+    ("conv-2", "an axis lost", lambda x, W, b: torch.nn.functional.conv1d(x, W, b).squeeze(), "size 1"),
+]

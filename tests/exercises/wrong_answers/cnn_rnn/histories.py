@@ -166,3 +166,19 @@ WRONG += [
     ("hist-5", "biases shared", shared_biases, "two biases for EACH"),
     ("hist-5", "lstm", lambda *a: 4 * rule(lambda d, h, k: k * h)(*a), "That is an LSTM"),
 ]
+
+WRONG += [
+    (
+        "hist-4",
+        "row by row",
+        lambda s, m: torch.stack([a[k][-1] if k.any() else 0 * a[0] for a, k in zip(s, m, strict=True)]),
+        "from row to row",
+    ),
+    (
+        "hist-5",
+        "asks torch",
+        lambda i, h, n, both: sum(p.numel() for p in torch.nn.RNN(i, h, n, bidirectional=both).parameters()),
+        "asks torch",
+    ),
+    ("hist-3", "sign lost", lambda w, v, h: abs(w * v ** (len(h) - 1) * (1 - h**2).prod()), "sign is lost"),
+]

@@ -78,3 +78,12 @@ WRONG += [
     ("state-4", "shares", lambda u, v, c, b: (u @ v.T + c + b).softmax(dim=1), "shares of the films"),
     ("state-4", "cosine", lambda u, v, c, b: unit(u) @ unit(v).T + c + b, "That is a cosine"),
 ]
+
+WRONG += [
+    (
+        "state-4",
+        "row by row",
+        lambda u, v, c, b: torch.stack([v @ x + c + b for x in u]),
+        "One matrix product",
+    ),
+]

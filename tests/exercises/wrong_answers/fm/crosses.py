@@ -103,3 +103,20 @@ WRONG = [
         "needs no more",
     ),
 ]
+
+WRONG += [
+    (
+        "fm-4",
+        "three loops",
+        lambda a: sum((a[i] * a[j] * a[k]).sum() for i in range(len(a)) for j in range(i) for k in range(j)),
+        "not in linear time",
+    ),
+    (
+        "fm-3",
+        "pair by pair",
+        lambda v, x: torch.stack(
+            [sum(v[j] * x[i] * x[j] for j in range(len(x)) if j != i) for i in range(len(x))]
+        ),
+        "go through the pairs",
+    ),
+]

@@ -146,3 +146,12 @@ WRONG = [
     ),
     ("fnn-5", "two pairs", lambda A, B, C: loop(A, B, C, lambda a, b, c: b * (a + c)), "Two pairs of three"),
 ]
+
+WRONG += [
+    (
+        "fnn-3",
+        "a loop",
+        lambda f, s, v: torch.stack([f[i] - v[i] * (s[i] - v[i]) for i in range(len(f))]),
+        "loop over the coordinates",
+    ),
+]

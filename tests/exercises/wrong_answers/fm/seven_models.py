@@ -93,3 +93,12 @@ WRONG = [
     ("seven-4", "number", lambda *x: min(x[3]), "Return a name"),
     ("seven-4", "of six", pick(lambda a, b: 2 * math.hypot(a, b) / 6**0.5), "model by model"),
 ]
+
+WRONG += [
+    (
+        "seven-2",
+        "zero is above",
+        lambda low, high: "better" if min(low) >= 0 else "worse" if max(high) <= 0 else "not told apart",
+        "ends at 0",
+    ),
+]

@@ -208,3 +208,18 @@ WRONG = [
     ),
     ("dien-4", "the layer itself", the_layer, "Do without"),
 ]
+
+WRONG += [
+    (
+        "dien-5",
+        "exactly half",
+        lambda g: torch.ceil(math.log(0.5) / torch.log(1 - g)),
+        "exactly half is left",
+    ),
+    (
+        "dien-2",
+        "not low enough",
+        lambda h, e, W, m: torch.einsum("blh,hd,bd->bl", h, W, e).masked_fill(~m, -100.0).softmax(1),
+        "however low",
+    ),
+]

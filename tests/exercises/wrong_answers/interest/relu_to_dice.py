@@ -176,3 +176,7 @@ WRONG = [
     ("dice-3", "autograd", by_autograd, "Use autograd to test"),
     ("dice-4", "momentum not used", a_tenth, "Use the argument"),
 ]
+
+WRONG += [
+    ("dice-5", "first row", lambda weight, x: -(x @ weight.T)[0], "first row only"),
+]

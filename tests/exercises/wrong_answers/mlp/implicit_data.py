@@ -71,3 +71,12 @@ WRONG = [
     ("impl-5", "a alone", {"a"}, "told you which of them helped"),
     ("impl-5", "d alone", ["d"], "make every product 1"),
 ]
+
+WRONG += [
+    (
+        "impl-4",
+        "sums",
+        lambda b, a, i: [k for k in i.unique().tolist() if b[k].sum() == a[k].sum()],
+        "You compare sums",
+    ),
+]

@@ -196,3 +196,12 @@ WRONG = [
     ),
     ("mf-4", "charge without rate", charge_without_rate, "misses the step size"),
 ]
+
+WRONG += [
+    (
+        "mf-4",
+        "only u",
+        lambda u, v, r, lr, lam: (u + 2 * lr * ((r - u @ v) * v - lam * u), v),
+        "Only u has moved",
+    ),
+]

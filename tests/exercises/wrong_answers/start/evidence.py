@@ -82,3 +82,13 @@ WRONG = [
     ("data-4", "one kind of pair", 0.48, "Add half of the ties"),
     ("data-4", "mean click", 0.4, "That is the share of likes. AUC"),
 ]
+
+WRONG += [
+    (
+        "sure-3",
+        "all of one sign",
+        lambda a, b, t: "better" if (a > b).all() else "worse" if (a < b).all() else "not told apart",
+        "one sign",
+    ),
+    ("sure-1", "mean and half width", (0.005, 0.0041079), "mean and the half width"),
+]

@@ -110,3 +110,13 @@ WRONG = [
         "leave out all other rows",
     ),
 ]
+
+WRONG += [
+    (
+        "start-2",
+        "changed its input",
+        lambda v, m: v.masked_fill_(~m[..., None], 0).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
+        "in place",
+    ),
+    ("start-1", "no shape", 160, "one for each axis"),
+]
