@@ -113,6 +113,14 @@ def edge_2(answer):
                 lambda e, A: (e.exp() * A) / (e.exp() * A).sum(1, keepdim=True).clamp(min=1),
                 "You do not divide where the sum is below 1. Only a sum of 0 needs help.",
             ),
+            (
+                lambda e, A: e.masked_fill(~A, inf).exp(),
+                "Those are exponentials: divide each row by its sum.",
+            ),
+            (
+                lambda e, A: e.masked_fill(~A, inf).exp() / len(e),
+                "Divide each row by the sum of its exponentials, not by N.",
+            ),
         ],
     )
     e, A = _scores(torch.Generator().manual_seed(9))

@@ -26,7 +26,7 @@ def grec_1(answer):
             (1.0, "That is the plain mean of the two. Their weights are not equal."),
             (
                 (-math.exp(0.3) + 3 * math.exp(0.2)) / (math.exp(0.3) + math.exp(0.2)),
-                "You took a softmax of weights. They are weights already: divide them by their sum.",
+                "You took a softmax of weights, or lost a sign. They are weights already: divide them by their sum.",
             ),
             (-0.7, "That is the change, 0.6 − 1.3. Asked is the new score."),
             (1.4, "You swapped the two weights: 0.3 belongs to −1."),

@@ -117,6 +117,12 @@ def msg_2(answer):
                 _last_one,
                 "Each message overwrites the one before: `index_add` adds them all, `a[target] = ...` keeps the last.",
             ),
+            (
+                lambda h, e: torch.stack(
+                    [h[e[0][e[1] == i]].amax(0) if (e[1] == i).any() else 0 * h[0] for i in range(len(h))]
+                ),
+                "That is the largest of each number. The mean is asked for.",
+            ),
         ],
     )
 

@@ -173,6 +173,7 @@ def prod_4(answer):
                 lambda c, p, k: (c * (p + 1)).mean(),
                 "How often a place is looked at stands in `looked`; it need not be 1 / k.",
             ),
+            (lambda c, p, k: (c / k[p].sqrt()).mean(), "Divide by `looked` itself, not by its root."),
         ],
     )
 

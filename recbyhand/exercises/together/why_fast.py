@@ -205,6 +205,10 @@ def fast_3(answer):
                 lambda u, v: u.square().sum() - 2 * u @ v.T + v.square().sum(),
                 "One sum for the whole table. Each row has its own: `.sum(1)`.",
             ),
+            (
+                lambda u, v: torch.cdist(u, v, p=1),
+                "Those are sums of absolute differences. Squares are asked for.",
+            ),
         ],
     )
     n, m, d = 200, 210, 80
@@ -279,6 +283,12 @@ def fast_4(answer):
             (
                 lambda u, y, n: (sums(u, y, n) / counts(u, n).clamp(min=1)).roll(-1),
                 "You are one place off: user 0 stands at place 0.",
+            ),
+            (
+                lambda u, y, n: torch.stack(
+                    [y[u == i].median() if (u == i).any() else 0 * y[0] for i in range(n)]
+                ),
+                "Those are medians. The mean is asked for.",
             ),
         ],
     )

@@ -133,6 +133,7 @@ def leak_3(answer):
                 lambda real: _past() & real[:, None] & real[:, :, None],
                 "You hide who asks, too. The rows of padding then look at nothing; `real` belongs to the columns.",
             ),
+            (lambda real: real[:, None] & real[:, :, None], "You hide padding, twice, and not the future."),
         ],
     )
 
@@ -194,6 +195,10 @@ def leak_4(answer):
             (
                 lambda x, m, *W: x + oracle(x, m, *W),
                 "You add x: the way around belongs to the layer, not to its attention.",
+            ),
+            (
+                lambda x, m, q, k, v: ((x @ q) @ (m @ k).transpose(1, 2) / len(q)).softmax(-1) @ (m @ v),
+                "You divide by d; take its root.",
             ),
         ],
     )

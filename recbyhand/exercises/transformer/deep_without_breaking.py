@@ -265,6 +265,11 @@ def deep_5(answer):
                 counts(lambda d, h: 4 * d * d, lambda d, h: 2 * d * h, n),
                 "The biases are missing in both parts.",
             ),
+            (counts(a, lambda d, h: 2 * d * h + d, n), "The bias of the hidden layer is missing: h numbers."),
+            (
+                counts(a, lambda d, h: 2 * d * h + h, n),
+                "The bias of the second matrix is missing: d numbers.",
+            ),
         ],
     )
 

@@ -203,6 +203,10 @@ def joint_4(answer):
                 lambda s, t, m, E: _costs(s, t, E)[m].sum() / len(m),
                 "You divide by the number of rows. Divide by the number of real events.",
             ),
+            (
+                lambda s, t, m, E: _costs(s, t, E)[torch.arange(len(t)), m.sum(1) - 1].mean(),
+                "You ask for the last event of each history alone. Every real event is a question.",
+            ),
         ],
     )
 

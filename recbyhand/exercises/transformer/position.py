@@ -121,11 +121,8 @@ def pos_3(answer):
 
     function(
         answer,
-        inputs=lambda g: (
-            int(torch.randint(1, 40, (1,), generator=g)),
-            2 * int(torch.randint(2, 9, (1,), generator=g)),
-        ),
-        oracle=lambda D, d: float(_table(50, d)[45] @ _table(50, d)[45 - D]),
+        inputs=[(5, 16), (1, 4), (37, 8), (310, 4)],  # the last product is negative
+        oracle=lambda D, d: float(_table(D + 6, d)[D + 5] @ _table(D + 6, d)[5]),
         wrong=[
             (lambda D, d: waves(D, d, math.sin), "sin M sin N + cos M cos N is a cosine of the difference."),
             (lambda D, d: waves(D, d, step=1), "The exponent of pair i is 2i / d."),
@@ -141,6 +138,10 @@ def pos_3(answer):
             (
                 lambda D, d: waves(D, d, step=1, pairs=d),
                 "There are d / 2 pairs, and the exponent of pair i is 2i / d: you count columns.",
+            ),
+            (
+                lambda D, d: abs(waves(D, d)),
+                "A cosine may be negative, and so may the sum: take no absolute value.",
             ),
         ],
     )

@@ -142,6 +142,12 @@ def qkv_2(answer):
                 ),
                 "These are the weights. Sum the values with them: `@ v`.",
             ),
+            (
+                lambda q, k, v, mask: (
+                    (q @ k.T / len(q) ** 0.5).masked_fill(~mask, -torch.inf).softmax(-1) @ v
+                ),
+                "The root is that of d_k, not of the number of queries.",
+            ),
         ],
     )
 

@@ -112,7 +112,7 @@ def search_2(answer):
 def search_3(answer):
     function(
         answer,
-        inputs=[(1_000_000, 32, 8), (1_682, 16, 4), (10, 64, 16), (5, 12, 3)],
+        inputs=[(10, 64, 16), (1_682, 16, 4), (1_000_000, 32, 8), (5, 12, 3)],
         oracle=lambda films, d, M: films * M + sum(4 for _ in range(256) for _ in range(d)),
         wrong=[
             (lambda films, d, M: films * M, "These are the codes. The codebooks take room, too."),
@@ -134,6 +134,10 @@ def search_3(answer):
             (lambda films, d, M: 256 * d * 4, "These are the codebooks. Each film takes M bytes besides."),
             (lambda films, d, M: 8 * (films * M + 256 * d * 4), "Those are bits. A byte has eight."),
             (lambda films, d, M: films * M + d * 4, "Each place has 256 learned pieces, not one."),
+            (
+                lambda films, d, M: films * M + M * 256 * d,
+                "A learned piece has d / M numbers, with 4 bytes each.",
+            ),
         ],
     )
 

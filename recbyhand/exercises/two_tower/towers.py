@@ -165,6 +165,8 @@ def tower_3(answer):
             (lambda s: 2 - 2 * s**2, "The product itself is in the mixed term, not its square."),
             (lambda s: -2 * s, "u · u and v · v are missing: 1 each."),
             (lambda s: 1 - 2 * s, "u · u and v · v are 1 each: 2 together."),
+            (lambda s: s, "That is the product. The distance falls as it grows: multiply out."),
+            (lambda s: s**2, "That is the square of the product. Multiply out (u - v) · (u - v)."),
         ],
     )
 

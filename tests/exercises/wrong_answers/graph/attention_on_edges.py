@@ -137,4 +137,5 @@ WRONG += [
     ("edge-4", "values of the target", by_edge(value=1), "its own value back"),
     ("edge-4", "sums per source", by_edge(total=0), "sums over a source's edges"),
     ("edge-4", "a matrix of all pairs", dense, "a matrix of all pairs"),
+    ("edge-2", "not divided", lambda e, A: e.exp() * A, "Those are exponentials"),
 ]

@@ -102,4 +102,11 @@ WRONG += [
         "You add x",
     ),
     ("leak-5", "next only", next_only, "two steps ahead"),
+    ("leak-3", "real twice", lambda real: real[:, None] & real[..., None], "and not the future"),
+    (
+        "leak-4",
+        "divided by d",
+        lambda x, m, q, k, v: ((x @ q) @ (m @ k).transpose(1, 2) / 4).softmax(-1) @ (m @ v),
+        "take its root",
+    ),
 ]

@@ -80,4 +80,12 @@ WRONG += [
     ),
     ("joint-5", "positive only", lambda r: (torch.triu(r) > 0).sum(), "below 0"),
     ("joint-5", "tolerance", lambda r: (torch.triu(r).abs() > 1e-3).sum(), "compare with 0 exactly"),
+    (
+        "joint-4",
+        "last event only",
+        lambda s, t, m, E: F.cross_entropy(
+            s[range(len(t)), m.sum(1) - 1] @ E.T, t[range(len(t)), m.sum(1) - 1]
+        ),
+        "last event of each history",
+    ),
 ]

@@ -115,4 +115,10 @@ WRONG += [
     ),
     ("pos-4", "not flipped back", lambda m: m.long().flip(1).cumsum(1), "Two things"),
     ("pos-5", "one exchange", one_exchange, "doubles the last event"),
+    (
+        "pos-3",
+        "no negative product",
+        lambda D, d: abs(sum(math.cos(D / 10000 ** (2 * i / d)) for i in range(d // 2))),
+        "no absolute value",
+    ),
 ]

@@ -120,4 +120,5 @@ WRONG += [
     ("search-3", "one piece a place", lambda films, d, M: films * M + d * 4, "256 learned pieces"),
     ("search-4", "tables reversed", lambda u, b, c: by_codes_reversed(u, b, c), "wrong order"),
     ("search-5", "more than nine tenths", lambda a, b, c: passing(a, b, c, part=0.901), "At least"),
+    ("search-3", "d numbers of a byte", lambda films, d, M: films * M + 256 * M * d, "with 4 bytes each"),
 ]
