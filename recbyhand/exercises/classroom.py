@@ -246,7 +246,7 @@ def _all(nursery, submissions: list[Submission], rules, jobs: int, each) -> list
             if pid == 0:
                 _examiner(nursery, submissions[number], rules, number, outlet)
             os.close(outlet)
-            ends = time.monotonic() + rules.wall + 120
+            ends = time.monotonic() + rules.wall + 720  # and what a nursery takes to start
             running[inlet] = {"number": number, "pid": pid, "text": b"", "ends": ends}
         for inlet in select.select(list(running), [], [], 1.0)[0]:
             it = running[inlet]
