@@ -31,6 +31,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,7 +243,9 @@ def _all(nursery, submissions: list[Submission], rules, jobs: int, each) -> list
             number = waiting.pop()
             inlet, outlet = os.pipe()
             sys.stdout.flush(), sys.stderr.flush()
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # forks beside threads
+                pid = os.fork()
             if pid == 0:
                 _examiner(nursery, submissions[number], rules, number, outlet)
             os.close(outlet)
