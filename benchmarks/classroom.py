@@ -30,7 +30,7 @@ from tests.exercises import simulated_class  # noqa: E402
 
 if __name__ == "__main__":
     students = [s for s in simulated_class.STUDENTS if s.name in sys.argv[1:] or not sys.argv[1:]]
-    rules = Rules(cell=2, call=2, cpu=6, wall=300, memory=500, seed=5)
+    rules = Rules(cell=2, call=2, cpu=6, wall=900, memory=500, seed=5)
     with tempfile.TemporaryDirectory() as folder:
         simulated_class.hand_in(Path(folder), students)
         marks, walls, summaries = classroom.grade([Path(folder)], rules, jobs=1)

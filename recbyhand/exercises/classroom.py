@@ -31,6 +31,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,11 +243,13 @@ def _all(nursery, submissions: list[Submission], rules, jobs: int, each) -> list
             number = waiting.pop()
             inlet, outlet = os.pipe()
             sys.stdout.flush(), sys.stderr.flush()
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # forks beside threads
+                pid = os.fork()
             if pid == 0:
                 _examiner(nursery, submissions[number], rules, number, outlet)
             os.close(outlet)
-            ends = time.monotonic() + rules.wall + 120
+            ends = time.monotonic() + rules.wall + 720  # and what a nursery takes to start
             running[inlet] = {"number": number, "pid": pid, "text": b"", "ends": ends}
         for inlet in select.select(list(running), [], [], 1.0)[0]:
             it = running[inlet]

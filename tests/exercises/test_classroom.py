@@ -106,7 +106,7 @@ def test_grade(tmp_path, capsys):
         "--totals",
         tables[2],
     ]
-    assert classroom.main([*command, "--seed", "7", "--wall", "150"]) == 0
+    assert classroom.main([*command, "--seed", "7", "--wall", "900"]) == 0
     marks, rubric, totals = (pd.read_csv(table) for table in tables)
     assert tuple(marks.columns) == classroom.COLUMNS
     rows = marks.set_index(["student", "exercise"])

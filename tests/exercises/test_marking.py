@@ -29,7 +29,7 @@ from recbyhand.exercises.marking.wire import Channel, Malformed, Peer, _Reader, 
 from tests.exercises import border, planted, simulated_class, slices
 
 SLOW = bool(os.environ.get("RECBYHAND_SLOW"))
-QUICK = examiner.Rules(cell=2, call=2, cpu=6, wall=150, memory=500, seed=5)
+QUICK = examiner.Rules(cell=2, call=2, cpu=6, wall=900, memory=500, seed=5)
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "chapters").glob("*/*.ipynb"))
 
@@ -106,6 +106,7 @@ def test_solutions_have_all_points_on_inputs_that_nobody_knows(nursery, path):
 # The simulated class ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(1800)
 def test_a_simulated_class_gets_exactly_its_points(nursery, tmp_path):
     students = [s for s in simulated_class.STUDENTS if SLOW or s.ci]
     assert len(simulated_class.STUDENTS) >= 40
@@ -147,13 +148,13 @@ def test_a_student_that_sleeps_is_ended_by_the_clock_on_the_wall(nursery):
     cells = [
         simulated_class.FIRST,
         simulated_class.NUMBERS,
-        "import time, signal\nsignal.alarm(0)\ntime.sleep(100)",
+        "import time, signal\nsignal.alarm(0)\ntime.sleep(1000)",
     ]
-    rules = examiner.Rules(**{**vars(QUICK), "wall": 4})
+    rules = examiner.Rules(**{**vars(QUICK), "wall": 20})
     report = examiner.examine(nursery, cells, rules)
     assert report.marks["edge-1"].points == 1
     assert "clock on the wall" in report.notes[0]
-    assert report.seconds < 60
+    assert report.seconds < 200
 
 
 def test_an_examiner_that_dies_loses_one_submission_only(nursery, tmp_path, monkeypatch):
