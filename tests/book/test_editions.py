@@ -162,6 +162,7 @@ def test_a_leak_is_seen(site):
     assert any(leak.startswith("searchindex.js") for leak in found)
 
 
+@pytest.mark.timeout(900)  # two builds
 def test_a_small_book_loses_its_solutions(tmp_path):
     """Built twice in one place: first as usual, then for a class. Nothing of the first is left lying about."""
     cells = [
