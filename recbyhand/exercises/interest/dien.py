@@ -162,6 +162,9 @@ def dien_2(answer):
     large = h * 100 / _scores(h, e, W).abs().max(), e, W, mask
     text = "Scores of a hundred are too much for you: exp(100) is infinity. `softmax` subtracts the largest first."
     edge(answer, large, _attention, text)
+    edge(
+        answer, (h[:1], e[:1], W, mask[:1]), _attention, "A batch of one keeps its axis: the shape is (1, L)."
+    )
     low = (
         -torch.ones(1, 3, 1),
         torch.ones(1, 1),
@@ -181,9 +184,6 @@ def dien_2(answer):
         _attention,
         "A real score may be exactly 0, and a padded one the largest of all: let the mask decide, before the largest "
         "is taken off.",
-    )
-    edge(
-        answer, (h[:1], e[:1], W, mask[:1]), _attention, "A batch of one keeps its axis: the shape is (1, L)."
     )
 
 

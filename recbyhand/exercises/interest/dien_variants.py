@@ -254,6 +254,10 @@ def variant_4(answer):
         ("bare", "Scores without a softmax pass: ask what the weights of a history sum to."),
         ("nearly", "You refuse sums of 1.0000003. Rounding makes them: compare with `torch.allclose`."),
         (
+            "padding",
+            "An attention that gives padding a share passes: ask what stands where the mask is False.",
+        ),
+        (
             "on average",
             "An attention passes whose sums are 0.5 and 1.5: every history must have a sum of 1, not their mean.",
         ),
@@ -264,10 +268,6 @@ def variant_4(answer):
         (
             "leaking both ways",
             "An attention passes that gives padding small weights: each must be 0, not their sum, nor only nearly.",
-        ),
-        (
-            "padding",
-            "An attention that gives padding a share passes: ask what stands where the mask is False.",
         ),
     ):
         if told[name] != truth[name]:

@@ -84,7 +84,7 @@ def impl_2(answer):
             (3 / 7, "You left the weights out: a liked film has c = 1 + 2 = 3."),
             (
                 6 / 12,
-                "One half: if you took c = 2 for a liked film, it is 1 + α = 3. If you have 9 / 18: λ is counted once.",
+                "If you took c = 2 for a liked film: it is 1 + α = 3, not 2. If you have 9 / 18: λ counts once.",
             ),
             (9 / 7, "The weights stand below the bar as well: c v²."),
             (9 / 19, "A film that was not liked has c = 1, not 3."),

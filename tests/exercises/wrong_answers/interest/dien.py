@@ -214,7 +214,7 @@ WRONG += [
         "dien-5",
         "exactly half",
         lambda g: torch.ceil(math.log(0.5) / torch.log(1 - g)),
-        "exactly half is left",
+        "With a gate of 0.5",
     ),
     (
         "dien-2",
