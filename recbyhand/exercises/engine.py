@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
 
 _HERE = Path(__file__).parent
 _MACHINERY = {"engine", "quizzes", "classroom", "practices", "done"}
@@ -578,9 +579,11 @@ class _Said(io.TextIOBase):
         self.to.flush()
 
 
-def _unseen() -> contextlib.AbstractContextManager:
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
     """What the machinery does itself is not counted as the learner's, nor forbidden, by a mode of torch."""
-    return torch._C.DisableTorchFunction()
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        yield
 
 
 class _Counted(TorchFunctionMode):
