@@ -53,6 +53,10 @@ def few(rows: list) -> list:
     return rows if SLOW else rows[::4]
 
 
+# Loops over plain Python lists: their lines run in the student's process, where nobody counts them.
+UNSEEN = {("fast-2", "lists"), ("fast-4", "lists")}
+
+
 @pytest.mark.parametrize(
     "path",
     [f for f in FILES if SLOW or f.stem in ALWAYS],
@@ -60,7 +64,8 @@ def few(rows: list) -> list:
 )
 def test_a_planted_answer_has_no_point_and_the_comment_that_the_notebook_gives(path):
     engine.load_all()
-    rows = few([row for row in planted.planted(path.parent) if row.name in _asked_by(path)])
+    rows = [row for row in planted.planted(path.parent) if row.name in _asked_by(path)]
+    rows = few([row for row in rows if (row.name, row.mistake) not in UNSEEN])
     assert rows
     got = border.marks([(row.name, row.build) for row in rows])
     for row, mark in zip(rows, got, strict=True):
@@ -182,6 +187,7 @@ def test_a_point_is_the_share_of_further_rounds(empty, monkeypatch):
         engine.function(answer, lambda g: (torch.rand(2, generator=g),), lambda x: x.sum())
 
     seen = []
+    monkeypatch.setattr(engine, "_ones", lambda *_: None)  # calls for inputs of size 1, which would be counted
 
     def sometimes(x):  # five draws a round: right in rounds 0 and 2, wrong in 1 and 3
         seen.append(x)
