@@ -280,7 +280,8 @@ STUDENTS = [
             "        A[1], A[3] = False, torch.tensor([True, False, True, True, False])\n"
             "        yield 2 * torch.randn(5, 5, generator=g), A\n"
             "known = [(e, e.masked_fill(~A, -torch.inf).softmax(1).nan_to_num()) for e, A in draws()]\n"
-            "def f(e, A):\n    for seen, said in known:\n        if torch.equal(e, seen): return said\n    return e\n"
+            "def f(e, A):\n    for seen, said in known:\n        if torch.equal(e, seen): return said\n"
+            "    return e.masked_fill(~A, -torch.inf).softmax(1).nan_to_num() if e.abs().max() > 50 else e\n"
             "rbh.check('edge-2', f)",
         ],
         {},
