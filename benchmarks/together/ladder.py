@@ -69,7 +69,7 @@ MODELS = {
     "LightGCN": on_graph("LightGCN"),
     "GraphAttentionRecommender": on_graph("GraphAttentionRecommender"),
 }
-LISTS = ("ItemNeighbours", "implicit_als", "SASRec", "TwoTower", "LightGCN", "GraphAttentionRecommender")
+LISTS = ("ItemNeighbours", "implicit_als", "SASRec", "TwoTower", "LightGCN")
 COUNTING = ("Popularity", "UserItemMean", "ItemNeighbours")
 SOLVED = ("gradient boosting", "implicit_als")
 DEAR = ("JointRNN", "DIEN", "Transformer4Rec", "SASRec")  # three starts
