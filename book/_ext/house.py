@@ -184,6 +184,13 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("\n", " ").strip()
 
 
+def _plain(text: str) -> str:
+    """A cell of words and `code`: no other sign of Markdown counts."""
+    parts = _cell(text).split("`")  # inside `code` a backslash would be seen
+    parts[::2] = [re.sub(r"([*_\[\]<$])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
 class SourceMap(Made):
     """Every item of the sources, and the place in this book that covers it."""
 
@@ -213,7 +220,7 @@ def _home(row: dict[str, str]) -> str:
 
 
 class Errata(Made):
-    """Every fault of the sources that the book teaches, and the test that guards against it."""
+    """Every fault of the sources that the book teaches: what happens, what is right, and the test that guards it."""
 
     files = ("errata.csv", "faults.csv")
 
@@ -221,19 +228,20 @@ class Errata(Made):
         taught = rows("errata.csv")
         if not taught:
             return ["None is taught yet."]
-        faults = {row["id"]: row["fault"] for row in rows("faults.csv")}
+        faults = {row["id"]: row for row in rows("faults.csv")}
         lines = []
         for chapter in dict.fromkeys(_home(row) for row in taught):
             title = lesson_page.title_of(f"chapters/{chapter}/index") if chapter else "Your own data"
             number = lesson_page.numbers().get(f"chapters/{chapter}/index")
             lines += [f"**{f'{number} · ' if number else ''}{title}**", ""]
-            lines += ["| Id | The text says or does | Seen to fail, and mended, in |", "|---|---|---|"]
+            lines += ["| Id | The text says or does | What happens | Right | Taught in, guarded by |"]
+            lines += ["|---|---|---|---|---|"]
             for row in (row for row in taught if _home(row) == chapter):
-                parts = _cell(faults.get(row["id"], "")).split("`")  # inside `code` a backslash would be seen
-                parts[::2] = [re.sub(r"([*_\[\]<$])", r"\\\1", part) for part in parts[::2]]
+                fault = faults.get(row["id"], {})
+                said = " | ".join(_plain(fault.get(column, "")) for column in ("fault", "symptom", "right"))
                 guard = row["test"].split("::")[-1].partition("[")[0]
                 words = re.sub(r"^(test_)?([a-z]\d\d[a-z]?_)?", "", guard).replace("_", " ")
-                lines.append(f"| {row['id']} | {'`'.join(parts)} | {_link(row)} (guard: {words}) |")
+                lines.append(f"| {row['id']} | {said} | {_link(row)} (guard: {words}) |")
             lines.append("")
         return lines
 

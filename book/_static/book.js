@@ -47,6 +47,13 @@ addEventListener("click", (event) => {
   if (event.target.closest?.("dialog[open] a[href]")) event.target.closest("dialog").close();
 });
 
+// On a telephone a row is a card, without the table's head: where it has many cells, each says what it is.
+for (const table of document.querySelectorAll(".made table")) {
+  const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+  if (heads.length < 4) continue;
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => { if (i && heads[i]) cell.dataset.label = heads[i]; });
+}
+
 // A long page of tables gets a field that leaves only the rows with the words typed.
 {
   const rows = [...document.querySelectorAll(".made tbody tr")];

@@ -33,6 +33,25 @@ def test_erratum_is_a_known_fault(row):
     assert row["id"] in known, f"book/errata.csv names {row['id']}: add what it is to book/faults.csv"
 
 
+@pytest.mark.parametrize("column", ["fault", "symptom", "right"])
+def test_every_fault_is_told_in_full(column):
+    for fault in house.rows("faults.csv"):
+        text = fault[column]
+        where = f"book/faults.csv, {fault['id']}, {column}"
+        assert text.strip(), f"{where} is empty"
+        assert len(text) <= 200, f"{where} has {len(text)} characters: 200 at most"
+        assert text.count("`") % 2 == 0, f"{where}: a backtick is missing"
+
+
+def test_errata_have_five_cells_a_row():
+    lines = [line for line in house.Errata.text(None) if line.startswith("|")]
+    assert len(lines) > len(ERRATA)
+    for line in lines:
+        cells = re.split(r"(?<!\\)\|", line)[1:-1]
+        assert len(cells) == 5, f"{len(cells)} cells: {line}"
+        assert all(cell.strip() for cell in cells), f"an empty cell: {line}"
+
+
 @pytest.mark.parametrize("row", MAP, ids=_ids)
 def test_map_names_a_known_item(row):
     known = {item["id"] for item in ITEMS}
