@@ -18,6 +18,7 @@ import subprocess
 from html import escape
 from pathlib import Path
 
+import editions
 import lesson_page
 import lessons
 from docutils import nodes
@@ -401,7 +402,7 @@ def _plain_downloads(app, out: Path) -> None:
     for path in lessons.listed():
         target = out / "_sources" / path.relative_to(lessons.ROOT)
         if target.is_file():
-            target.write_text(publish.notebook(path, places, where), encoding="utf8")
+            target.write_text(editions.edited(publish.notebook(path, places, where)), encoding="utf8")
 
 
 def _own_code() -> str:
