@@ -8,7 +8,8 @@ they search three values of their own in its place. Losses over the whole catalo
 some of its quality (see *The next item*) and saves much time. Times are processor seconds on one thread, of training
 (validation included) and of scoring the test rows.
 
-So far the file holds interests, crosses, drift and 100k. A run measures what it lacks. `python -m benchmarks.together.ladder 100k drift` fills up these data sets only.
+So far the file holds interests, crosses, drift and 100k. A run measures what it lacks.
+`python -m benchmarks.together.ladder 100k drift` fills up these data sets only.
 """
 
 from __future__ import annotations
