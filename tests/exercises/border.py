@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,4 +40,5 @@ def marks(answers: list[tuple[str, Callable[[], Any]]], rules: Rules | None = No
             yield report.marks.get(name)
     finally:
         mine.close()
+        os.kill(pid, signal.SIGKILL)  # it may wait for an answer that nobody will give
         os.waitpid(pid, 0)
