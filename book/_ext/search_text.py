@@ -153,7 +153,14 @@ def _write(app, exception) -> None:
         (out / unused).unlink(missing_ok=True)
 
 
+def _no_index(app) -> None:
+    """Sphinx's own index is thrown away, so there is none to go on with, and nothing to warn of."""
+    if app.builder.format == "html":
+        app.builder.load_indexer = lambda docnames: None
+
+
 def setup(app):
+    app.connect("builder-inited", _no_index)
     app.add_transform(ChineseTerms)
     app.connect("build-finished", _write, priority=800)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
