@@ -22,6 +22,7 @@ const reach = () => {
 addEventListener("scroll", (event) => event.target.matches?.(BOXES) && fade(event.target), true);
 addEventListener("toggle", reach, true); // a folded cell was opened
 addEventListener("load", reach);
+document.fonts?.ready.then(() => setTimeout(reach)); // letters of another width may have come
 addEventListener("resize", reach);
 
 // On paper nothing can be unfolded.

@@ -51,7 +51,7 @@ export default widget("Ladder of models", (ui, model) => {
   const score = head("score", "");
   const table = h("table", { class: "ladder" }, h("thead", {}, h("tr", {}, head("model", "model"), score,
     ...costs.map((text, k) => head(`cost${k}`, text)))), body);
-  ui.stage.append(chart.svg, h("div", { class: "scroll" }, table));
+  ui.stage.append(chart.svg, h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of models" }, table));
   ui.row.append(select(ui, "data", { label: "data", options: worlds.map((text, i) => [i, text]) }),
     segments(ui, "metric", { label: "score", options: metrics.map((text, i) => [i, text]) }),
     segments(ui, "against", { label: "cost", options: costs.map((text, i) => [i, text]) }),

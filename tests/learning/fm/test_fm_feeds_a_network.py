@@ -43,6 +43,8 @@ class Nameless:
         batch.label = self.label[rows]
         return batch
 
+    lazily = __getitem__
+
 
 @pytest.fixture(scope="module")
 def plain():
