@@ -53,6 +53,7 @@ export default widget("FM explorer", (ui, model) => {
   const vectors = matrix(ui, "vectors", { label: "vectors v: type, use the arrow keys, or drag a number" });
   const triangle = h("table", { class: "triangle" }), sums = h("table", { class: "sums" });
   const left = h("div", {}, vectors.node), right = h("div", {}, triangle), below = h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The sum from two squares" }, sums);
+  right.tabIndex = 0; // a wide triangle scrolls
   ui.stage.append(h("style", { text: LAYOUT }), h("div", { class: "sides" }, left, right), below);
   ui.controls.append(toggle(ui, "half", { label: "factor ½" }));
 
