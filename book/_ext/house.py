@@ -405,19 +405,24 @@ def _plain_downloads(app, out: Path) -> None:
             target.write_text(editions.edited(publish.notebook(path, places, where)), encoding="utf8")
 
 
-def _own_code() -> str:
+def _digest(paths) -> str:
     digest = hashlib.sha256()
-    scripts = (lessons.ROOT / "recbyhand" / "widgets").glob("*.js")
-    for path in sorted([*Path(__file__).parent.rglob("*"), *scripts]):
-        if path.suffix in {".py", ".js"}:
-            digest.update(path.read_bytes())
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _own_code() -> str:
+    scripts = (lessons.ROOT / "recbyhand" / "widgets").glob("*.js")
+    own = (path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".js"})
+    return _digest([*own, *scripts])
 
 
 def _configure(app, config) -> None:
     lessons.set_environment()
     config.html_math_renderer = "katex"
     config.house_code = _own_code()
+    config.house_static = _digest((lessons.ROOT / "book" / "_static").rglob("*"))
     config.bibtex_cite_id = "cite-{key}"  # a published notebook points at a paper by its key
     config.house_repository = repository() or ""
     config.house_commit = commit() if config.house_repository else ""
@@ -461,6 +466,7 @@ def setup(app):
     for part in ("formulas", "lesson_page", "search_text", "sharing", "light"):
         app.setup_extension(part)
     app.add_config_value("house_code", "", "env")  # pages made by an older version of this are made anew
+    app.add_config_value("house_static", "", "html")  # they name style and script by what these hold
     app.add_config_value("house_repository", "", "html")
     app.add_config_value("house_commit", "", "html")
     app.add_config_value(

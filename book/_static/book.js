@@ -6,7 +6,7 @@ const fade = (box) => {
 };
 // Measured by an observer, when the browser has laid the page out: asking at once would make it do so again and again.
 const seen = new IntersectionObserver((entries) => {
-  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth + 1);
+  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth); // by one pixel, too
   entries.forEach(({ target: box }, i) => {
     if (wide[i]) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
