@@ -33,7 +33,9 @@ class Library(nn.Module):
         self.meet = layers.FMInteraction(scalar=True)
 
     def weights(self, batch, t, e, mask):
-        return self.unit(t, e, mask) if self.attend else mask / mask.sum(1, keepdim=True).clamp(min=1)  # (B, L)
+        if self.attend:
+            return self.unit(t, e, mask)  # (B, L)
+        return mask / mask.sum(1, keepdim=True).clamp(min=1)  # (B, L) their mean
 
     def forward(self, batch):
         e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
