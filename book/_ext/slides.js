@@ -1,11 +1,11 @@
 (() => {
   const slides = [...document.querySelectorAll(".slide")], counter = document.querySelector("nav output");
   let at = 0;
-  const fit = (slide) => {  // what is too large for the room is drawn smaller, down to one half
+  const fit = (slide) => {  // what is too large for the room is drawn smaller, down to 60 %; below that, scroll
     const box = slide.querySelector(".fit");
     box.style.zoom = "";
     const room = slide.clientHeight - box.offsetTop - 8;
-    if (box.scrollHeight > room) box.style.zoom = Math.max(0.5, room / box.scrollHeight);
+    if (box.scrollHeight > room) box.style.zoom = Math.max(0.6, room / box.scrollHeight);
   };
   const go = (to) => {
     at = Math.min(Math.max(to, 0), slides.length - 1);

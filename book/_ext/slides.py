@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "book" / "_static"
 LEFT_OUT = re.compile(r"your turn|references|sources and further|on your own data|what you will do", re.I)
 MOST_WORDS = 45  # of a section's opening; more is read, not looked at
+NOT_SHOWN = (
+    ".tag_exercise, .tag_solution, .headerlink, .cell_input, script[data-rbh-module], .rbh-source, .rbh-note, "
+    ".lesson-line, a.here"
+)
+MOST_LINES = 12  # of what a cell printed
 
 
 def deck(page: str, title: str = "", katex: Path = STATIC / "katex", assets: Path | None = None) -> str:
@@ -31,9 +36,7 @@ def deck(page: str, title: str = "", katex: Path = STATIC / "katex", assets: Pat
     article = soup.select_one("article.bd-article") or soup
     top = article.find("section") or article
     modules = "".join(str(one) for one in soup.select("script[data-rbh-module]"))
-    for unwanted in article.select(
-        ".tag_exercise, .tag_solution, .headerlink, .cell_input, script[data-rbh-module], .rbh-source, .rbh-note"
-    ):
+    for unwanted in article.select(NOT_SHOWN):
         unwanted.decompose()
     for link in article.select("a[href]"):
         if not link["href"].startswith(("http://", "https://")):
@@ -66,20 +69,24 @@ def _slides(section, level: int):
     if LEFT_OUT.search(words):
         return
     parts = [part for part in section.children if getattr(part, "name", None) and part is not head]
-    lead, shown = [], []
+    lead, shown, last, promised = [], [], None, False
     for part in parts:
         if part.name == "section":
             continue
-        if part.name == "p" and not shown and not lead:
+        if part.name == "p" and not shown and (level == 1 or not lead):
             lead.append(_opening(part, whole=level == 1))
+            last = part
         elif part.name == "div" and "math" in part.get("class", ()):
             lead.append(part)
         else:
-            shown += _worth_showing(part)
+            shown += _worth_showing(part) or (_printed(part) if promised and not shown else [])
+        promised = bool(lead) and part is last and part.get_text().strip().endswith(":")
+    if lead and not shown and lead[-1].get_text().strip().endswith(":"):
+        lead[-1] = _without_promise(lead[-1])
     brief = sum(len(part.get_text().split()) for part in lead) <= MOST_WORDS
     if level > 1 and brief and shown and not _alive(shown[0]):
         lead, shown = [*lead, shown[0]], shown[1:]
-    if lead or not shown:
+    if lead or level == 1:
         yield _slide(words, level, lead)
     for part in shown:
         yield _slide(words, max(level, 2), [part])
@@ -98,6 +105,34 @@ def _worth_showing(part) -> list:
     chosen = ".rbh-widget, .rbh-practice, figure, .rbh-figure, table, img, .pst-scrollable-table-container"
     found = [one for one in part.select(chosen) if not any(up in part.select(chosen) for up in one.parents)]
     return [_whole(one) for one in found]
+
+
+def _printed(part) -> list:
+    """What a cell printed, where the sentence before has promised it and it is short."""
+    texts = [
+        one.get_text().strip("\n")
+        for one in part.select(".cell_output .stream pre, .cell_output .text_plain pre")
+    ]
+    lines = "\n".join(texts).splitlines()
+    if not 0 < len(lines) <= MOST_LINES or max(map(len, lines)) > 100:
+        return []
+    pre = part.select_one(".cell_output pre")
+    pre.string = "\n".join(lines)
+    return [pre]
+
+
+def _without_promise(paragraph):
+    """A paragraph whose colon points at what stays in the lesson: less its last sentence, or its colon."""
+    text = " ".join(paragraph.get_text().split())
+    kept = re.match(r"(.+[.!?]) [^.!?]*:$", text)
+    if kept and not paragraph.select(".math"):
+        short = copy.copy(paragraph)
+        short.clear()
+        short.append(kept[1])
+        return short
+    last = [one for one in paragraph.find_all(string=True) if one.strip()][-1]
+    last.replace_with(re.sub(r":\s*$", ".", last))
+    return paragraph
 
 
 def _alive(part) -> bool:

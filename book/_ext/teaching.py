@@ -13,19 +13,64 @@ from docutils.parsers.rst import directives
 
 MINUTES_A_TASK = 10  # an assumption, said on the page; reading times come from the lessons
 KINDS = (  # what goes wrong, and the words by which a planted mistake is told; the first that fits counts
-    ("Padding, masks and empty histories", r"mask|padding|empty|nan\b|nobody|unknown"),
-    ("Off by one, or in the wrong order", r"one (too|more|less|short)|plus one|minus one|from [01]|shift|order|"
-     r"backwards|earl|late|first|last|next|sorted"),
-    ("The wrong axis or shape", r"axis|column|row|transpos|squeez|shape|flat|batch|keepdim|diagonal|"
-     r"turned\b(?! round)"),
-    ("A sign, or the wrong way round", r"sign|minus|negative|other way|upside|turned round|inverted|uphill|"
-     r"exchanged|swapped"),
-    ("One function too many, or too few", r"sigmoid|softmax|tanh|relu|probabilit|logit|exponential|root|log|twice|"
-     r"doubl|square|activation"),
-    ("A sum for a mean, or divided by the wrong number", r"sum|mean|divid|average|pooled|count|n - 1|over n|median"),
-    ("A term left out", r"\bno\b|without|forgot|lost|missing|left out|only|never|alone"),
+    ("Padding, masks, and lists that are empty",
+     r"mask|\bpad|padding|empt|\bnan\b|nobody|unknown|\bcold\b|\bblank|\bgap\b|nothing to"),
+    ("A sign, or two things the wrong way round",
+     r"\bsigns?\b|minus|negative|other way|upside|turned round|invert|inverse|uphill|exchanged|swapp|flipp|"
+     r"revers|backward|opposite|absolute|\|\w\||mirror|one way|complement|other ends?|honest floor"),
+    ("Off by one, out of order, or a look into the future",
+     r"\bone (too|more|less|short|event|step|place|below)|plus one|minus one|from (one|zero|the end|[01])\b|"
+     r"shift|\border|\bearl|\blate(r|st)?\b|\bfirst|\blast|\bnext|sorted|future|before|after\b|oldest|newest|"
+     r"in front|from the (front|oldest)|rolled|\bsteps?\b|(?<!in )\bplaces?\b|positions?\b|looks back|"
+     r"too (long|short)|at the end|rank|off by|nine|eleven|n - 1|- 1\b|\+ 1\b|strict|same step|middle|"
+     r"\bedges? (above|on)"),
+    ("The wrong axis or shape",
+     r"\baxis|\baxes|column|\brows?\b|transpos|squeez|shape|\bflat|\bbatch|keepdim|diagonal|turned\b(?! round)|"
+     r"broadcast|side by side|over (the )?(users|units|width|layer|everything|heads|films|nodes|dim|channels?)|"
+     r"down the|halves|\bview\b|whole (sequence|table|block)|per (channel|table|unit|history|user|film|head)|"
+     r"each (dimension|coordinate)|by (users|films|people|nodes|clients|items|source)|"
+     r"(element|entry|number|place) by (element|entry|number|place)|elementwise|matri(x|ces)|one coordinate|"
+     r"\bd numbers|flattened|vector itself|added up|widths?\b"),
+    ("One function too many, or too few",
+     r"sigmoid|softmax|tanh|relu|probabilit|logit|exponential|\bexp\b|\broots?\b|\blogs?\b|logarithm|square|"
+     r"activation|\bbent\b|\bscores?\b|\bodds\b|\blinear\b|jacobian|function"),
+    ("Counted twice, halved, or a term too many",
+     r""
+     r"^(?!no\b|not\b|without\b).*(twice|doubl|two times|half\b|halved|times\b|too many|itself|oneself|\bself\b|"
+     r"\bloops\b|as well|\btoo$|both\b|also\b|added|all pairs|a 2\b|thrice|extra|in full|piled|with the (ends|"
+     r"residual)|biases$|carries|meets)"),
+    ("Divided by the wrong number, or not at all",
+     r"\bsums?\b|summed|\bmeans?\b|mean\b|divid|averag|pooled|\bcounts?\b|over n\b|\bover \d|median|normalis|"
+     r"\bscaled?s?\b|\bshares?\b|degree|length|by n\b|\bn\b|\bmass\b|denominator|divisor|numerator|centred|"
+     r"biased|\bratio|\brates?\b|standardised|per cent|factor|\bd_k\b|tau\b|temperature|\braw\b|capped|by p\b|"
+     r"\bshared out"),
+    ("A term, a step or a condition left out",
+     r"\bno\b|without|forgot|\blost\b|missing|left out|\bonly\b|\bnever\b|\balone\b|ignor|dropp|\bnot \w|"
+     r"unchanged|\bnothing\b|skipp|\bomit|\bkept\b|left\b|blind|\bapart\b|less\b|unpaired|\bcut\b|plain\b|"
+     r"\bone (bias|slope|layer|direction|term|side|unit|error|run|table|vector|matrix|norm|draw|end|piece|film|"
+     r"partner|thing|kind|exchange|number|length|text|codebook|price)"),
+    ("A constant, or an answer that is always the same",
+     r"\balways\b|constant|\bnone\b|\bequal\b|\bzeros?\b|\bones\b|\bsame\b|\bever(y|ything)\b|hard-coded|"
+     r"\ball\b$|\bany\b|\bguess|\balike\b|\bdefault\b|\b0\.\d|filled"),
+    ("Rounding, ties, units and overflow; copies, modes and gradients",
+     r"\bround|overflow|\bties?\b|\beps\b|toleran|coarse|seconds|bytes|\bbits\b|base 10|exactly|allclose|clamp|"
+     r"\bcut\b|\blarge\b|enough|relative|in place|cop(y|ied)|mode\b|evaluation|gradient|detach|\bloops?\b|"
+     r"autograd|string|\blists?\b|tensors?\b|sentence|\bsays\b|asks torch|indexed|integers|float|whether|"
+     r"how many|\bidx\b|type\b|with replacement|momentum|\bchanged its"),
+    ("The right operation on the wrong things: all for some, users for films",
+     r"\ball\b|users?\b|films?\b|people|items?\b|neighbours?|partners?|\bliked?\b|dislik|seen|pairs?\b|"
+     r"nodes?\b|edges?\b|clients?|ratings|\bids?\b|relevant|fields?\b|queries|quer(y|ies)|keys?\b|values?\b|"
+     r"targets?\b|stars|events?|walks?|two tables|test\b|training\b(?! mode)|\bown\b|rows|whole|content|"
+     r"history|weights?\b|states?\b|head\b|layers?\b|network|vectors?\b|windows|hidden|outputs?|inputs?|pieces?"),
+    ("A measure or model like the one asked for",
+     r"cosine|distance|jaccard|product|differ|varianc|deviation|precision|recall|\bauc\b|accura|\bgat\b|augru|"
+     r"agru|\bgru\b|\bg?at\b|lstm|\bn?fm\b|pooling|maxim|minim|largest|smallest|\bworst|\bbest\b|slowest|"
+     r"fastest|cheapest|lightest|correlation|norm\b|range|spread|ensemble|concaten|multipl|subtract|quantile|"
+     r"hit rate|perfect|threshold|\bgates?\b|\bu\b|alpha|\bsines\b|waves|symmetric|permut|cubes?|formula|"
+     r"embedd|neighbour|error|luck|hope|cause|seeds|wrong model|FM\b|bound\b|argsort|mixture|variance|power|"
+     r"\brule\b|likel|\bx\b|sizes?\b|slope|momentum|decay"),
 )  # fmt: skip
-ELSE = "Something else, such as another quantity than the one asked for"
+ELSE = "Something else"
 
 
 def planted() -> list[tuple[str, str, str, str]]:
@@ -49,7 +94,8 @@ def planted() -> list[tuple[str, str, str, str]]:
 def kinds(mistakes: list[str]) -> Counter:
     """How many mistakes are of which kind; what fits none is put last."""
     return Counter(
-        next((kind for kind, words in KINDS if re.search(words, mistake)), ELSE) for mistake in mistakes
+        next((kind for kind, words in KINDS if re.search(words, mistake, re.IGNORECASE)), ELSE)
+        for mistake in mistakes
     )
 
 

@@ -67,7 +67,8 @@ def hint(name: str) -> Note:
     given = exercise_.given
     exercise_.given = min(given + 1, len(exercise_.hints))
     if given >= len(exercise_.hints):
-        return Note(name, "There is no further hint. The solution is folded below the exercise.")
+        there = "If your edition of the book has solutions, this one is below the exercise."
+        return Note(name, f"There is no further hint. {there}")
     return Note(name, exercise_.hints[given], f"Hint {given + 1} of {len(exercise_.hints)}")
 
 

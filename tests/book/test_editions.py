@@ -8,84 +8,35 @@ import html
 import json
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 import editions
+import leaks
 import lessons
 import nbformat
 import pytest
 
 import tests.test_house as house_tests
-from recbyhand.exercises.classroom import student_notebook
+from recbyhand.exercises import classroom
+from recbyhand.exercises.classroom import CHECK, student_notebook
 
 from .paths import ROOT
 
 LESSONS = lessons.listed()
 CLASS = Path(os.environ.get("RECBYHAND_CLASS_SITE", ROOT / "_build" / "class" / "_build" / "html"))
-SHORT = 14  # a shorter line, such as `x = 1`, may stand anywhere
 
 
-def solutions(path: Path) -> list:
-    return [c for c in lessons.read(path).cells if "solution" in c.metadata.get("tags", ())]
+SECRETS = leaks.secrets()
 
 
-def squeezed(text: str) -> str:
-    return re.sub(r"\s+", "", text)
-
-
-def secrets() -> dict[str, str]:
-    """{line or sentence that only a solution holds: where it stands}: lines of code, comments, what a pass is told."""
-    open_text = "".join(
-        squeezed(cell.source)
-        for path in LESSONS
-        for cell in lessons.read(path).cells
-        if "solution" not in cell.metadata.get("tags", ())
-    )
-    package = "".join(squeezed(p.read_text(encoding="utf8")) for p in (ROOT / "recbyhand").rglob("*.py"))
-    found = {}
-    for path in LESSONS:
-        for cell in solutions(path):
-            for line in cell.source.splitlines():
-                line = line.strip()
-                if len(line) >= SHORT and squeezed(line) not in open_text and squeezed(line) not in package:
-                    found[line] = path.stem
-    return found
-
-
-SECRETS = secrets()
-
-
-def text_of(path: Path) -> str:
-    """What a file says, without markup: code in a page is cut into spans."""
-    text = path.read_text(encoding="utf8", errors="ignore")
-    if path.suffix == ".html":
-        text = html.unescape(re.sub(r"<[^>]+>", "", text))
-    if path.suffix == ".ipynb":
-        cells = json.loads(text)["cells"]
-        text = "\n".join("".join(cell["source"]) + json.dumps(cell.get("outputs", "")) for cell in cells)
-    return squeezed(text)
-
-
-def leaks(site: Path) -> list[str]:
-    """Which solutions a built site gives away, and where."""
-    found = []
-    for path in site.rglob("*"):
-        if (
-            path.suffix in {".html", ".js", ".json", ".ipynb", ".md", ".txt", ".xml", ".inv"}
-            and path.is_file()
-        ):
-            if "_static" in path.parts and path.suffix != ".json" and path.name != "search-text.js":
-                continue
-            text = text_of(path)
-            found += [f"{path.relative_to(site)}: {line}" for line in SECRETS if squeezed(line) in text]
-            if path.suffix == ".html" and re.search(r"tag_solution|@title Solution|Show the solution", text):
-                found.append(f"{path.relative_to(site)}: a solution's cell")
-    return found
-
-
-def test_there_is_something_to_look_for():
-    assert len(SECRETS) > 300
-    assert len(set(SECRETS.values())) >= 41
+def test_there_is_something_to_look_for_in_every_solution():
+    """Also what a check says when it has passed: that names the answer as often as not."""
+    asked = {name for path in LESSONS for c in leaks.solutions(path) for name in CHECK.findall(c.source)}
+    assert {one.exercise for one in SECRETS} == asked
+    counts = Counter(one.what for one in SECRETS)
+    assert counts["code"] > 200
+    assert counts["line"] > 400
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=[path.stem for path in LESSONS])
@@ -94,8 +45,8 @@ def test_the_class_edition_of_a_lesson_is_what_a_student_is_handed(path):
     edited = nbformat.reads(editions.edited(text, "class"), as_version=4)
     handed = student_notebook(nbformat.reads(text, as_version=4))
     assert [c.source for c in edited.cells] == [c.source for c in handed.cells]
-    said = squeezed(json.dumps(edited, ensure_ascii=False))
-    assert not [line for line in SECRETS if squeezed(line) in said]
+    said = leaks.squeezed("\n".join(c.source for c in edited.cells))
+    assert not [one for one in SECRETS if one.what != "word" and leaks.squeezed(one.text) in said]
 
 
 def test_the_teacher_s_edition_unfolds_and_the_ordinary_one_is_untouched():
@@ -104,7 +55,7 @@ def test_the_teacher_s_edition_unfolds_and_the_ordinary_one_is_untouched():
     assert editions.edited(text, "") == text
     shown = nbformat.reads(editions.edited(text, "teacher"), as_version=4)
     tags = [c.metadata.tags for c in shown.cells if "solution" in c.metadata.get("tags", ())]
-    assert len(tags) == len(solutions(path))
+    assert len(tags) == len(leaks.solutions(path))
     assert all("hide-cell" not in t for t in tags)
 
 
@@ -116,16 +67,60 @@ def test_an_unknown_edition_is_told_what_there_is(monkeypatch):
 
 @pytest.mark.skipif(not CLASS.is_dir(), reason="`make book EDITION=class` was not run")
 def test_no_trace_in_what_was_built():
-    """Pages, downloads and search index."""
+    """Pages, downloads, the data of the search. (The build itself ends with this search, too.)"""
     assert len(list(CLASS.rglob("*.html"))) > 50
-    assert leaks(CLASS) == []
+    assert leaks.leaks(CLASS, SECRETS) == []
+
+
+def test_what_is_handed_out_holds_no_solution(tmp_path):
+    classroom.export(tmp_path, [path for path in LESSONS if "chapters" in path.parts])
+    assert len(list(tmp_path.rglob("*.ipynb"))) > 40
+    assert leaks.leaks(tmp_path, SECRETS) == []
 
 
 def test_a_leak_is_seen(site):
     """The ordinary edition gives all away, in pages and in downloads. Folded cells are no text of the search."""
-    found = leaks(site)
-    assert len([leak for leak in found if leak.startswith("chapters/")]) > 200
+    found = leaks.leaks(site, SECRETS)
+    given_away = {leak.split(": ")[1].split(",")[0] for leak in found}
+    assert given_away >= {one.exercise for one in SECRETS}
     assert any(leak.startswith("_sources/chapters/") for leak in found)
+
+
+LINE = "hits = (rank[:, None] < k) & known  # \u201ctop k\u201d, each row's own"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "page.html",
+            "<i>hits</i> = (rank[:, <i>None</i>] &lt; k) &amp; known  # \u201ctop k\u201d, each row\u2019s own",
+        ),
+        (
+            "page.html",
+            '<button data-copy="hits = (rank[:, None] &lt; k) &amp; known  # top k, each row\'s own">',
+        ),
+        ("search-text.js", json.dumps({"text": "so: " + LINE})),
+        ("lesson.ipynb", json.dumps({"cells": [{"source": ["x\n", LINE]}]})),
+        ("deep/notes.md", "HITS = (rank[:, None]\n < k) & known # 'top k', each row's own"),
+    ],
+)
+def test_a_line_is_found_however_it_is_written(tmp_path, name, text):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text, encoding="utf8")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    assert leaks.leaks(tmp_path, [leaks.Secret("x-1", "line", LINE)]) == [f"{name}: x-1, line: {LINE}"]
+    assert leaks.leaks(tmp_path, [leaks.Secret("x-1", "line", "hits = (rank < k) & known")]) == []
+
+
+def test_the_command_says_what_it_searched(tmp_path, capsys):
+    (tmp_path / "page.html").write_text("<p>nothing</p>")
+    assert leaks.main([str(tmp_path)]) == 0
+    assert "1 files searched" in capsys.readouterr().out
+    one = next(one for one in SECRETS if one.what == "code")
+    (tmp_path / "page.html").write_text(html.escape(one.text))
+    assert leaks.main([str(tmp_path)]) == 1
+    assert f"page.html: {one.exercise}" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(900)  # two builds
@@ -216,7 +211,7 @@ def drift(stub: str, solution: str) -> list[str]:
     lines = [line.partition("#")[0].strip() for line in solution.splitlines()]
     for line in stub.splitlines():
         line = line.partition("#")[0].strip()
-        if len(line) < SHORT or PLACE.search(line) or line in lines:
+        if len(line) < leaks.SHORT or PLACE.search(line) or line in lines:
             continue
         near = difflib.get_close_matches(line, [x for x in lines if x], n=1, cutoff=0.92)
         said += [f"{line!r} and {near[0]!r}"] if near else []

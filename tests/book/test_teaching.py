@@ -37,6 +37,32 @@ def test_a_deck_holds_what_a_room_should_see():
     assert deck.count("One sentence of five words.") < 10
 
 
+def test_a_slide_shows_what_its_sentence_promises_or_promises_nothing():
+    """The lesson's question opens the deck; a print that was announced is shown; heads without content are left out."""
+    printed = '<div class="cell"><div class="cell_output"><div class="output stream"><pre>{}</pre></div></div></div>'
+    made = slides.deck(
+        '<article class="bd-article"><section><h1>Towers</h1><p>7 · lesson 1</p><p><em>Who looks?</em></p>'
+        '<ul class="lesson-line"><li>30 min to read</li></ul>'
+        "<section><h2>Costs</h2><p>Count them:</p>" + printed.format("136\n152") + "</section>"
+        "<section><h2>Much</h2><p>It is a lot. Look:</p>" + printed.format("row\n" * 40) + "</section>"
+        "<section><h2>Why</h2><p>Said.</p><p>Here:</p>" + printed.format("unannounced") + "</section>"
+        '<section><h2>Bugs</h2><section><h3>One bug</h3><p>A bug.</p><div><figure class="rbh-figure">'
+        '<a class="here" href="#f">#</a><svg></svg></figure></div></section></section></section></article>'
+    )
+    first, costs, much, why, bug = made.split('<section class="slide"')[1:]
+    assert "lesson 1" in first
+    assert "Who looks?" in first
+    assert "30 min" not in made
+    assert "136" in costs
+    assert "It is a lot." in much
+    assert "Look" not in much
+    assert "row" not in much
+    assert "unannounced" not in why
+    assert "One bug" in bug
+    assert "<svg" in bug
+    assert ">#<" not in bug
+
+
 def test_a_deck_asks_for_nothing():
     deck = slides.deck(PAGE)
     assert "url(fonts" not in deck
@@ -93,17 +119,37 @@ def test_every_planted_answer_is_read():
     assert len(missing) <= 0.02 * len(read), f"made by a loop, so not read: {sorted(missing)[:5]}"
 
 
-def test_kinds():
-    assert teaching.kinds(
-        ["no mask", "over the batch", "one too far", "two sigmoids", "no bias", "wild"]
-    ) == {
-        "Padding, masks and empty histories": 1,
-        "The wrong axis or shape": 1,
-        "Off by one, or in the wrong order": 1,
-        "One function too many, or too few": 1,
-        "A term left out": 1,
-        "Something else, such as another quantity than the one asked for": 1,
-    }
+@pytest.mark.parametrize(
+    ("mistake", "kind"),
+    [
+        ("no mask", "Padding"),
+        ("exchanged", "A sign"),
+        ("one too far", "Off by one"),
+        ("in place", "Rounding"),
+        ("over the batch", "The wrong axis"),
+        ("two sigmoids", "One function too many"),
+        ("meets itself", "Counted twice"),
+        ("not added", "A term"),
+        ("per cent", "Divided"),
+        ("no bias", "A term"),
+        ("always", "A constant"),
+        ("cosine", "A measure"),
+        ("films", "The right operation"),
+        ("wild", "Something else"),
+    ],
+)
+def test_kinds(mistake, kind):
+    (found,) = teaching.kinds([mistake])
+    assert found.startswith(kind)
+
+
+def test_few_mistakes_are_of_no_kind_and_each_kind_is_worth_a_line():
+    counted = teaching.kinds([mistake for *_, mistake in teaching.planted()])
+    shares = {kind: n / counted.total() for kind, n in counted.items()}
+    assert shares[teaching.ELSE] < 0.1
+    assert shares.keys() == {kind for kind, _ in teaching.KINDS} | {teaching.ELSE}
+    assert min(shares.values()) > 0.02
+    assert max(shares.values()) < 0.2
 
 
 def test_schedules_name_lessons_that_exist():

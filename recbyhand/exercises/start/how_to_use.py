@@ -333,7 +333,7 @@ quiz(
             "Your exercise answer is wrong. What does `rbh.check` do?",
             ("It raises an exception.", False, "Never: the rest of the notebook must go on."),
             ("It answers with a hint about your mistake.", True, "Yes, and `rbh.hint` goes further."),
-            ("It shows the solution.", False, "The solution is folded below; unfold it yourself."),
+            ("It shows the solution.", False, "No: that is a cell of its own, where there is one."),
         ),
     ],
 )
