@@ -92,7 +92,7 @@ def sites(tree: ast.Module) -> list[tuple[int, str]]:
         # What is only said: annotations, messages of errors, text with values in it.
         said = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         said += [node] if isinstance(node, ast.JoinedStr | ast.Raise | ast.Assert) else []
-        said += [node.test] if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) else []
+        said += [node] if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) else []
         for part in filter(None, said):
             skipped.update(ast.walk(part))
     return [
