@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
 import csv
+import gc
+import importlib
 import json
 import os
 import random
@@ -197,7 +200,10 @@ def forked(work, seconds: float) -> int:
 def pytest_main(words: list[str], plugin) -> int:
     import pytest
 
-    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *words], plugins=[plugin])
+    # No cache and no second process; and no collection of all garbage at the end, which takes longer than most tests.
+    without = ("cacheprovider", "xdist", "unraisableexception", "threadexception")
+    off = [word for name in without for word in ("-p", f"no:{name}")]
+    return pytest.main(["-q", "-x", *off, *words], plugins=[plugin])
 
 
 def tests_of(part: str) -> dict[str, dict]:
@@ -213,14 +219,21 @@ def tests_of(part: str) -> dict[str, dict]:
             watch = Watch()
             done = pytest_main(files, watch)
             kept.parent.mkdir(parents=True, exist_ok=True)
+            others = [
+                m for m in sys.modules if m.split(".")[0] not in ("recbyhand", "tests", "conftest", "lessons")
+            ]
             if not done:
-                kept.write_text(json.dumps(watch.tests))
+                kept.write_text(json.dumps({"tests": watch.tests, "modules": others}))
             return done
 
         print(f"{part}: which tests enter which function", flush=True)
         if code := forked(work, 3600):
             sys.exit(f"tests/{part} must pass before a fault is put in (pytest: {code})")
-    return json.loads(kept.read_text())
+    found = json.loads(kept.read_text())
+    for module in found["modules"]:  # what the tests import of others: here once, not in every fork
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    return found["tests"]
 
 
 def chosen(mutant: dict, tests: dict[str, dict], enough: float) -> dict[str, float]:
@@ -266,6 +279,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=PARTS)
     parser.add_argument("--sample", type=int, default=25, help="faults a part")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--own", action="store_true", help="give a fault the tests of its own part only")
+    parser.add_argument("--skip", type=int, default=0, help="so many of the sample")
     parser.add_argument("--seconds", type=float, default=60.0, help="of tests, for one fault")
     parser.add_argument(
         "--only", nargs="+", default=[], help="those whose 'file:line: change' begins like this"
@@ -280,9 +295,10 @@ def main() -> None:
         with KNOWN.open(encoding="utf8") as file:
             equivalent = {tuple(row[key] for key in KEY) for row in csv.DictReader(file)}
     failed = False
-    tests = {part: tests_of(part) for part in PARTS}
+    tests = {part: tests_of(part) for part in (PARTS if not given.own else given.parts)}
+    gc.freeze()
     for part in dict.fromkeys(one.split("/")[0] for one in given.only) or given.parts:
-        others = {name: test for p in PARTS if p != part for name, test in tests[p].items()}
+        others = {name: test for p in tests if p != part for name, test in tests[p].items()}
         files = sorted((ROOT / "recbyhand" / part).glob("*.py"))
         faults = [(f, n) for f in files for n in range(len(sites(ast.parse(f.read_text(encoding="utf8")))))]
         if given.only:
@@ -291,7 +307,7 @@ def main() -> None:
         else:
             drawn = [mutant(*one) for one in random.Random(given.seed).sample(faults, given.sample)]
         counts = {"noticed": 0, "equivalent": 0, "survived": 0}
-        for m in drawn:
+        for m in drawn[given.skip :]:
             begun = time.monotonic()
             if tuple(str(m[key]) for key in KEY) in equivalent:
                 end = "equivalent"
