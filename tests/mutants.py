@@ -167,13 +167,13 @@ class Watch:
 
 
 class Only:
-    """A pytest plugin: these tests only."""
+    """A pytest plugin: these tests, or all of these files, only."""
 
     def __init__(self, wanted):
         self.wanted = wanted
 
     def pytest_collection_modifyitems(self, items):
-        items[:] = [item for item in items if item.nodeid in self.wanted]
+        items[:] = [i for i in items if i.nodeid in self.wanted or i.nodeid.split("::")[0] in self.wanted]
 
 
 def forked(work, seconds: float) -> int:
@@ -285,6 +285,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", default=[], help="those whose 'file:line: change' begins like this"
     )
+    parser.add_argument("--tests", nargs="+", default=[], help="give these files of tests, whole")
     given = parser.parse_args()
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
@@ -295,7 +296,7 @@ def main() -> None:
         with KNOWN.open(encoding="utf8") as file:
             equivalent = {tuple(row[key] for key in KEY) for row in csv.DictReader(file)}
     failed = False
-    tests = {part: tests_of(part) for part in (PARTS if not given.own else given.parts)}
+    tests = {part: tests_of(part) for part in ([] if given.tests else given.parts if given.own else PARTS)}
     gc.freeze()
     for part in dict.fromkeys(one.split("/")[0] for one in given.only) or given.parts:
         others = {name: test for p in tests if p != part for name, test in tests[p].items()}
@@ -312,7 +313,8 @@ def main() -> None:
             if tuple(str(m[key]) for key in KEY) in equivalent:
                 end = "equivalent"
             else:
-                seen = any(noticed(m, chosen(m, some, given.seconds)) for some in (tests[part], others))
+                first = dict.fromkeys(given.tests, 30.0) or chosen(m, tests[part], given.seconds)
+                seen = noticed(m, first) or noticed(m, chosen(m, others, given.seconds))
                 end = "noticed" if seen else "survived"
             counts[end] += 1
             print(f"{end:10} {time.monotonic() - begun:5.1f} s  {named(m)}   [{m['source']}]", flush=True)
