@@ -13,6 +13,7 @@
 # make bench       measure again what benchmarks/results/ holds (long)
 # make test-repeat build twice from nothing; the pages must be the same but for timings (long)
 # make test-launch run a published notebook in a clean environment, as Colab does (long)
+# make mutants     do the tests notice small faults put into the package? (long)
 # make clean       remove what was built (not the environment)
 
 PYTHON ?= python3
@@ -68,6 +69,10 @@ test-repeat: .venv/ready
 
 test-launch: .venv/ready
 	RECBYHAND_SLOW=1 $(PY) -m pytest tests/book/test_launch.py -v
+
+.PHONY: mutants
+mutants: .venv/ready
+	@$(PY) tests/mutants.py $(PARTS)
 
 # Made anew only when what it is made from has changed.
 .venv/ready: requirements.txt pyproject.toml

@@ -117,16 +117,25 @@ def widen(run: Callable[..., dict], axes: dict[str, tuple], seeds: int = 5, furt
     return rows
 
 
-def keep(name: str, rows: list[dict], *paths: str) -> None:
-    """Write results/<name>.csv ("interest/din") anew; rows of data sets that were not measured now stay as they are."""
+def keep(name: str, rows: list[dict], *paths: str, by: Sequence[str] = ("data",)) -> None:
+    """Write results/<name>.csv ("interest/din") anew, each row with the commit of `paths`.
+
+    A row that was there is replaced where its `by` columns are those of a new row, and stays as it is where not: of a
+    data set, or with `by=("model",)` of a model, that was not measured now.
+    """
     file, new = RESULTS / f"{name}.csv", pd.DataFrame(rows).assign(commit=commit(*paths))
-    if file.exists() and "data" in new:
+    by = list(by)
+    if file.exists() and set(by) <= set(new):
         old = pd.read_csv(file, dtype={"commit": str})
-        new = pd.concat([old[~old["data"].isin(new["data"])], new])
+        again = pd.MultiIndex.from_frame(old[by]).isin(pd.MultiIndex.from_frame(new[by]))
+        new = pd.concat([old[~again], new])
     file.parent.mkdir(parents=True, exist_ok=True)
     new.to_csv(file, index=False)
-    by = [column for column in ("data", "model", "activation", "alpha") if column in new]
-    print(new[new["chosen"].astype(bool)].groupby(by)["test_auc"].agg(["mean", "std"]).round(4))
+    measured = [column for column in new if column.startswith(("test_", "NDCG", "recall"))]
+    if "chosen" in new and measured:
+        groups = [column for column in ("data", "model", "activation", "alpha") if column in new]
+        chosen = new[new["chosen"].astype(bool)]
+        print(chosen.groupby(groups, sort=False)[measured].agg(["mean", "std"]).round(4).to_string())
 
 
 def top_up(

@@ -18,15 +18,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from benchmarks._recording import RESULTS, commit
 from recbyhand.exercises import classroom
 from recbyhand.exercises.marking.examiner import Rules
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from _recording import RESULTS, commit  # noqa: E402
-
-from tests.exercises import simulated_class  # noqa: E402
+from tests.exercises import simulated_class
 
 if __name__ == "__main__":
     students = [s for s in simulated_class.STUDENTS if s.name in sys.argv[1:] or not sys.argv[1:]]

@@ -5,6 +5,7 @@ depend on them. Seconds of processor time on one thread, the best of up to three
 that on the clock. `seconds_blocks` is the road that every module can take: rows of one user and one item, in blocks,
 each history repeated for every item. `seconds` is what `rbh.evaluate_ranking` takes: a model with `score_items` reads
 each user once, others go by blocks. `same` says that HR@10 and NDCG@10 agree to 0.0001.
+`python -m benchmarks.ranking BST SASRec` measures these models and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import time
 
 import pandas as pd
 import torch
-from _recording import RESULTS, commit, task_on
 from torch import nn
 
 import recbyhand as rbh
+from benchmarks._recording import keep, task_on
 from recbyhand.evaluation.ranking import scores_items
 from recbyhand.models.graph_base import GraphModel
 
@@ -59,7 +60,7 @@ def main() -> None:
         ):
             continue
         rbh.seed(0)
-        counts = cls in (rbh.models.Popularity, rbh.models.UserItemMean)
+        counts = cls in (rbh.models.Popularity, rbh.models.UserItemMean, rbh.models.ItemNeighbours)
         graph = (rbh.data.graph(task),) if issubclass(cls, GraphModel) else ()
         model = cls(task if counts else task.schema, *graph)
         direct = scores_items(model)
@@ -75,13 +76,12 @@ def main() -> None:
                 "seconds_blocks": round(blocks, 3),
                 "seconds": round(seconds, 3),
                 "same": same,
+                "machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread",
+                "torch": torch.__version__,
             }
         )
         print(rows[-1], flush=True)
-    machine = f"{os.cpu_count()} {platform.machine()} cores, 1 thread"
-    table = pd.DataFrame(rows).assign(machine=machine, torch=torch.__version__, commit=commit())
-    if not sys.argv[1:]:
-        table.to_csv(RESULTS / "ranking.csv", index=False)
+    keep("ranking", rows, by=("model",))
 
 
 if __name__ == "__main__":

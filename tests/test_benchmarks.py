@@ -78,6 +78,46 @@ def test_a_lesson_uses_the_settings_that_won(lesson):
                 assert tuple(recorded) == setting, f"{name} on {of}: the search chose {tuple(recorded)}"
 
 
+SCRIPTS = sorted(file.relative_to(ROOT).as_posix() for file in BENCHMARKS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_make_bench_can_import_it(script):
+    """`make bench` runs `python -m benchmarks.x` from the repository: `benchmarks/` itself is then not on the path."""
+    tree = ast.parse((ROOT / script).read_text(encoding="utf8"))
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    beside = {name for name in names if (ROOT / script).with_name(f"{name}.py").is_file()}
+    assert not beside, f"{script}: write `from benchmarks.{beside.pop()} import ...`"
+
+
+def test_a_table_keeps_what_was_not_measured_now(monkeypatch, tmp_path, capsys):
+    recording = pytest.importorskip("benchmarks._recording")
+    monkeypatch.setattr(recording, "RESULTS", tmp_path)
+    monkeypatch.setattr(recording, "HEAD", "abcdef0")
+    monkeypatch.setattr(recording, "CHANGED", [" M benchmarks/x/y.py", "?? recbyhand_notes.md"])
+
+    def table():
+        rows = pd.read_csv(tmp_path / "x" / "y.csv", dtype={"commit": str}).fillna("")
+        return [tuple(row) for row in rows.to_numpy().tolist()]
+
+    first = [{"data": d, "model": m, "test_auc": 0.5} for d in ("d", "e") for m in ("A", "B")]
+    recording.keep("x/y", first, "benchmarks/x")
+    was = [(d, m, 0.5, "abcdef0+") for d in ("d", "e") for m in ("A", "B")]
+    assert table() == was
+
+    monkeypatch.setattr(recording, "HEAD", "1234567")
+    recording.keep("x/y", [{"data": "d", "model": "C", "test_auc": 0.6}], "benchmarks/z")
+    assert table() == [*was[2:], ("d", "C", 0.6, "1234567")], "of the same data set"
+    both = [{"data": "e", "model": "A", "test_auc": 0.7, "chosen": True}] * 2
+    recording.keep("x/y", both, "benchmarks/z", by=("data", "model"))
+    assert [row[:3] for row in table()] == [("e", "B", 0.5), ("d", "C", 0.6)] + 2 * [("e", "A", 0.7)]
+    recording.keep(
+        "x/y", [{"model": "A", "test_auc": 0.8}], "benchmarks/z"
+    )  # there is no data set: all is new
+    assert table() == [("A", 0.8, "1234567")]
+
+
 def test_a_table_is_topped_up(monkeypatch, tmp_path):
     """Further decays at the chosen step size, chosen anew by validation, then the seeds that are missing."""
     recording = pytest.importorskip("benchmarks._recording")

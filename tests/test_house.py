@@ -342,6 +342,52 @@ def test_a_warning_fails_the_build_and_says_where_each_time(fork):
 # --- files -------------------------------------------------------------------------------------------------------
 
 
+CHAPTERS = {path.name.partition("_")[2]: path for path in sorted((ROOT / "chapters").glob("[0-9]*"))}
+PLACES = {  # what belongs to a lesson, by the lesson's name
+    "its checks": "recbyhand/exercises/{}.py",
+    "its practice": "recbyhand/exercises/{}.toml",
+    "its planted wrong answers": "tests/exercises/wrong_answers/{}.py",
+    "its guards of errata": "tests/errata/{}.py",
+    "what its models must learn": "tests/learning/{}.py",
+    "its measurement": "benchmarks/{}.py",
+    "its results": "benchmarks/results/{}.csv",
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_one_lesson_has_one_name(what):
+    """Who knows a lesson finds all that belongs to it by its name. A further table is read by a lesson beside it."""
+    folder, kind = PLACES[what].split("/{}")
+    for chapter, lessons_of in CHAPTERS.items():
+        names = {path.stem for path in lessons_of.glob("*.ipynb")}
+        text = "".join(path.read_text(encoding="utf8") for path in lessons_of.glob("*.ipynb"))
+        for path in sorted((ROOT / folder / chapter).glob(f"*{kind}")):
+            name = path.stem.removeprefix("test_")
+            read = folder.startswith("benchmarks") and f"{chapter}/{name}" in text
+            assert name in names or read or name == "__init__", (
+                f"{path.relative_to(ROOT)} has the name of no lesson in {lessons_of.relative_to(ROOT)}/: rename it as "
+                f"the lesson is called whose {what.removeprefix('its ')} it holds ({', '.join(sorted(names))})"
+            )
+        if kind == ".toml" or what in ("its checks", "its planted wrong answers"):
+            here = {path.stem for path in (ROOT / folder / chapter).glob(f"*{kind}")}
+            assert names <= here, f"{folder}/{chapter}/{(names - here).pop()}{kind} is missing: {what}"
+
+
+def test_the_walk_from_a_row_to_a_metric_names_what_is_there():
+    """README, *Where things are*: each of ten steps names a file, and what it says of a file stands in it."""
+    text = (ROOT / "README.md").read_text(encoding="utf8").split("## Where things are")[1].split("\n## ")[0]
+    steps = re.split(r"\n\d+\. ", text.split("\n\nA lesson is")[0])[1:]
+    assert len(steps) == 10, f"README.md, Where things are: {len(steps)} steps, ten are promised"
+    for step in steps:
+        file, *words = re.findall(r"`([^`]+)`", step)
+        assert (ROOT / file).is_file(), f"README.md, Where things are: there is no {file}"
+        here = (ROOT / file).read_text(encoding="utf8")
+        for word in (word for word in words if re.fullmatch(r"\w+", word)):
+            assert re.search(rf"(def|class) {word}\b", here), (
+                f"README.md, Where things are: no {word} in {file}"
+            )
+
+
 def test_requirements_are_pinned():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     for line in lines:

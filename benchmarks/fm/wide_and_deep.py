@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, keep, search, top_up, trained
+from benchmarks._recording import keep, search, top_up, trained
 
 N, SEEDS, HOW = 40, 3, {"epochs": 8, "batch_size": 512}
 SETTINGS = list(itertools.product((0.003, 0.01, 0.03), (0.01, 1.0)))  # step size, weight decay
@@ -88,14 +88,11 @@ def main() -> None:
         )
         return
     if sys.argv[1:] == ["long"]:
-        old = pd.read_csv(RESULTS / "fm" / "wide_and_deep.csv", dtype={"commit": str})
         for name in LONG:
             rows += [
                 {"model": name} | row for row in search(partial(run, name, task, kinds), SETTINGS, SEEDS)
             ]
-        new = pd.DataFrame(rows).assign(commit=commit())
-        new = pd.concat([old[~old["model"].isin(LONG)], new])
-        new.to_csv(RESULTS / "fm" / "wide_and_deep.csv", index=False)
+        keep("fm/wide_and_deep", rows, by=("model",))
         return
     for name in MODELS:
         rows += [{"model": name} | row for row in search(partial(run, name, task, kinds), SETTINGS, SEEDS)]

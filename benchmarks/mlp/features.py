@@ -17,17 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import nn
 
 import recbyhand as rbh
-from benchmarks._recording import commit, task_on, trained, widen
+from benchmarks._recording import keep, task_on, trained, widen
 
-ROOT = Path(__file__).resolve().parents[2]
-FILE = ROOT / "benchmarks" / "results" / "mlp" / "features.csv"
 SEEDS = 5
 AXES = {"lr": (0.005, 0.015), "weight_decay": (0.03, 0.3)}
 UNTIL = {"epochs": 30, "patience": 3, "batch_size": 2048}
@@ -174,17 +170,7 @@ def main() -> None:
         "overlap": overlap,
     }
     for name in sys.argv[1:] or jobs:
-        new = pd.DataFrame(jobs[name](name)).assign(commit=commit())
-        old = pd.read_csv(FILE, dtype={"commit": str}) if FILE.is_file() else new[:0]
-        pd.concat([old[old["part"] != name], new]).to_csv(FILE, index=False)
-        chosen = new[new["chosen"].astype(bool)]
-        shown = [c for c in new if c.startswith(("auc_", "test_", "log_loss"))]
-        print(
-            chosen.groupby(["part", "model", "lr", "weight_decay"])[shown]
-            .agg(["mean", "std"])
-            .round(4)
-            .to_string()
-        )
+        keep("mlp/features", jobs[name](name), by=("part",))
 
 
 if __name__ == "__main__":

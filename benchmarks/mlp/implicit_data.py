@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, task_on, widen
+from benchmarks._recording import keep, task_on, widen
 
 DIM, SWEEPS = 16, 8
 
@@ -69,11 +68,7 @@ def main() -> None:
             {"model": name, **{"valid_ndcg" if k == "valid_auc" else k: v for k, v in r.items()}}
             for r in found
         ]
-    pd.DataFrame(rows).assign(commit=commit()).to_csv(RESULTS / "mlp" / "implicit_data.csv", index=False)
-    chosen = pd.DataFrame(rows).query("chosen")
-    print(
-        chosen.groupby(["model", "reg"], sort=False)[["test_ndcg", "test_auc"]].agg(["mean", "std"]).round(4)
-    )
+    keep("mlp/implicit_data", rows)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import sys
 
-import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, task_on, trained, widen
+from benchmarks._recording import keep, task_on, trained, widen
 
-FILE = RESULTS / "mlp" / "matrix_factorisation.csv"
 MF = rbh.models.MatrixFactorization
 
 
@@ -59,10 +57,7 @@ def measure(data: str) -> list[dict]:
 def main() -> None:
     torch.set_num_threads(1)  # sums in one order, however many cores there are
     for data in sys.argv[1:] or ("factors", "100k"):
-        new = pd.DataFrame(measure(data)).assign(commit=commit())
-        old = pd.read_csv(FILE, dtype={"commit": str}) if FILE.is_file() else new[:0]
-        pd.concat([old[old["data"] != data], new]).to_csv(FILE, index=False)
-        print(new[new["chosen"].astype(bool)].groupby("model")["test_auc"].agg(["mean", "std"]).round(4))
+        keep("mlp/matrix_factorisation", measure(data))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import WeightedRandomSampler
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, task_on
+from benchmarks._recording import keep, task_on
 
 M = rbh.models
 RATES, FURTHER = (0.003, 0.01), {0.003: 0.001, 0.01: 0.03}
@@ -62,6 +62,13 @@ MODELS = {
     "full softmax": partial(M.SASRec, dim=DIM, loss="softmax"),
     "GRU, full softmax": partial(GRU4Rec, dim=DIM, loss="softmax"),
 }
+
+
+FILES = (
+    "recbyhand/models",
+    "recbyhand/layers",
+    "benchmarks/transformer/next_item.py",
+)  # what a row depends on
 
 
 def one_at_a_time(model, task, k: int = 10) -> dict[str, float]:
@@ -125,16 +132,10 @@ def counted(name: str, model, task) -> dict:
     return {"model": name, "seed": 0, "valid_ndcg": None} | judged(model, task)
 
 
-def keep(rows: list[dict], best: dict[str, float]) -> None:
-    """Write the file anew; rows of models that are not measured now stay as they are."""
-    table = pd.DataFrame(rows)
-    table["chosen"] = table["lr"].isna() | (table["lr"] == table["model"].map(best))
-    table["commit"] = commit("recbyhand/models", "recbyhand/layers", "benchmarks/transformer/next_item.py")
-    file = RESULTS / "transformer" / "next_item.csv"
-    if file.exists():
-        old = pd.read_csv(file, dtype={"commit": str})
-        table = pd.concat([old[~old["model"].isin(table["model"])], table])
-    table.to_csv(file, index=False)
+def write(rows: list[dict], best: dict[str, float]) -> None:
+    """What has been measured so far, so that an interrupted run loses little."""
+    marked = [row | {"chosen": row.get("lr") in (None, best.get(row["model"]))} for row in rows]
+    keep("transformer/next_item", marked, *FILES, by=("model",))
 
 
 def main() -> None:
@@ -152,12 +153,12 @@ def main() -> None:
         tried.append(run(name, task, FURTHER[better], 0))
         best[name] = max(tried, key=lambda row: row["valid_ndcg"])["lr"]
         rows += tried
-        keep(rows, best)
+        write(rows, best)
         print(pd.DataFrame(tried).to_string(), flush=True)
     for seed in range(1, SEEDS):
         for name in names:
             rows.append(run(name, task, best[name], seed))
-            keep(rows, best)
+            write(rows, best)
             print(rows[-1], flush=True)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, task_on
+from benchmarks._recording import keep, task_on
 from recbyhand.evaluation import score_catalogue
 
 HANDED_ON = (10, 30, 100, 300, 1_000, 10_000)
@@ -57,10 +57,7 @@ def measure_funnel(seeds: int = 5) -> list[dict]:
 
 
 def main() -> None:
-    file = RESULTS / "two_tower/funnel.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = pd.DataFrame(measure_funnel()).assign(commit=commit("recbyhand", "benchmarks/two_tower/funnel.py"))
-    rows.to_csv(file, index=False)
+    keep("two_tower/funnel", measure_funnel(), "recbyhand", "benchmarks/two_tower/funnel.py")
 
 
 if __name__ == "__main__":

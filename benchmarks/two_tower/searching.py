@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks._recording import RESULTS, commit
+from benchmarks._recording import keep
 
 N, D, ASKED, K, CENTRES = 1_000_000, 32, 300, 100, 2_000
 
@@ -86,12 +86,7 @@ def measure_indexes() -> list[dict]:
 
 
 def main() -> None:
-    file = RESULTS / "two_tower/searching.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = pd.DataFrame(measure_indexes()).assign(
-        commit=commit("recbyhand", "benchmarks/two_tower/searching.py")
-    )
-    rows.to_csv(file, index=False)
+    keep("two_tower/searching", measure_indexes(), "recbyhand", "benchmarks/two_tower/searching.py")
 
 
 if __name__ == "__main__":

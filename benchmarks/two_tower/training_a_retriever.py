@@ -13,13 +13,11 @@ import dataclasses
 import sys
 import time
 
-import pandas as pd
 import torch
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit, task_on, widen
+from benchmarks._recording import keep, task_on, widen
 
-FILE = RESULTS / "two_tower" / "training_a_retriever.csv"
 RATES, EPOCHS, LIKES = (0.005, 0.01), 12, 512  # step sizes, most epochs, likes in a batch
 UNIFORM = {"loss": "sampled", "correct": False}
 VARIANTS = {
@@ -130,18 +128,7 @@ def main() -> None:
             new[0] |= {"seed": 0, "chosen": True}
         else:
             new = measure(name, task)
-        frame = pd.DataFrame(new).assign(commit=commit())
-        if FILE.exists():
-            old = pd.read_csv(FILE, dtype={"commit": str})
-            frame = pd.concat([old[old["model"] != name], frame])
-        FILE.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(FILE, index=False)
-    chosen = frame[frame["chosen"].astype(bool)]
-    print(
-        chosen.groupby("model", sort=False)[["test_ndcg", "test_recall", "popularity", "coverage"]]
-        .mean()
-        .round(4)
-    )
+        keep("two_tower/training_a_retriever", new, by=("model",))
 
 
 if __name__ == "__main__":

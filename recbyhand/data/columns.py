@@ -202,7 +202,7 @@ def warn_of_units(raw: pd.Series, time: pd.Series, user: pd.Series, this: str) -
         warnings.warn(
             f"{this} has the median {middle:.3g}: as seconds that is the year {year}. Perhaps these are {unit}: "
             f"{this} // 10**{power}. Events of a user in one second are one session, so the unit matters.",
-            stacklevel=4,
+            stacklevel=3,  # the line that called from_frames
         )
     if not (pd.api.types.is_numeric_dtype(raw) or pd.api.types.is_datetime64_any_dtype(raw)):
         return
@@ -217,7 +217,7 @@ def warn_of_units(raw: pd.Series, time: pd.Series, user: pd.Series, this: str) -
             f"{this} has fractions of a second, which are cut off: {merged} times of the same user fall into one "
             f"second with another (row {readable(row)}), and are one session without order. If their order "
             f"matters, count something shorter: {finer}",
-            stacklevel=4,
+            stacklevel=3,  # the line that called from_frames
         )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,3 +186,34 @@ def test_columns_named_by_numbers():
     assert data.user_columns == ["5"]
     assert "user features 5" in repr(data)
     assert ctr(data).schema.user_fields[0].name == "5"
+
+
+SCALE = {"user": range(20), "item": range(20), "rating": [1, 2, 3, 4, 5] * 4, "time": range(20)}
+
+
+@pytest.mark.parametrize(
+    ("says", "changed", "cut"),
+    [
+        ("milliseconds", {"time": 1_600_000_000_000}, False),
+        ("fractions of a second", {"user": 1, "rating": 5, "time": np.arange(20) / 10}, False),
+        ("on a scale from 0 to 10", {"rating": [2, 4, 6, 8, 10] * 4}, False),
+        ("every label is 1", {"user": 1, "rating": 5}, True),
+        ("there is no test", {"user": [1, 2] * 10, "rating": [4, 3] * 10, "time": 5}, True),
+    ],
+)
+def test_a_warning_points_to_the_readers_line(says, changed, cut):
+    """Not into the package, and not above: in a notebook, that would be a line of IPython."""
+    table = pd.DataFrame({**SCALE, **changed})
+
+    def read():
+        here = inspect.currentframe().f_lineno
+        data = from_frames(table, scale=(0, 10) if "scale" in says else (0, 5))
+        if cut:
+            ctr(data, history=3)
+        return here + 3 if cut else here + 1
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        line = read()
+    told = [(w.filename, w.lineno) for w in caught if says in str(w.message)]
+    assert told == [(__file__, line)]

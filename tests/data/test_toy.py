@@ -30,6 +30,7 @@ def test_what_is_drawn_is_legal():
     assert (batch.history_time < batch.time[:, None]).all()
     assert (batch.history_labels[~batch.history_mask] == 0).all()
     assert batch.label.unique().tolist() == [0, 1]
+    assert batch.history_labels[batch.history_mask].unique().tolist() == [0, 1]
     assert batch.edge.tolist() == [-1] * 200
 
 

@@ -200,6 +200,14 @@ def test_rankings_are_compared_in_pairs(metric):
     assert comparison.table.loc["noisy", f"{metric}_se"] == alone[f"{metric}_se"]
 
 
+@pytest.mark.parametrize("metric", ["auc", "log_loss"])
+def test_of_two_that_are_the_same_none_is_best(task, counted, metric):
+    comparison = rbh.compare({"one": counted["mean"], "two": counted["mean"]}, task.test, metric=metric)
+    assert comparison.best is None
+    two = comparison.table.loc["two"]
+    assert (two["difference"], two["low"], two["high"], two["verdict"]) == (0, 0, 0, "not told apart")
+
+
 def test_labels_all_alike_are_said_to_be(task, counted):
     liked = task.test.subset(task.test.label > 0)
     said = "There is no AUC (nan) where all labels are alike."

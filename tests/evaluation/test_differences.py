@@ -1,5 +1,6 @@
 """One rule for "A beats B over seeds": against SciPy's paired t test, in a simulated world, and what it refuses."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -40,6 +41,12 @@ def test_it_is_the_paired_t_test_of_scipy():
     assert other.half_width == result.half_width
     narrow = over_seeds(recorded(a, b), "A", "B", level=0.5)
     assert narrow.half_width < result.half_width
+
+
+def test_what_was_found_is_not_to_be_changed():
+    result = over_seeds(recorded([0.8, 0.9], [0.7, 0.75]), "A", "B")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.verdict = "better"
 
 
 def test_it_says_so_in_a_sentence():

@@ -21,6 +21,15 @@ def clicks(seed=0, users=40, rows=25, ties=False):
     return label, score.round(0 if ties else 12), user
 
 
+@pytest.mark.filterwarnings("error")  # of a division by 0, too
+@pytest.mark.parametrize("label", [[0, 0, 0], [1, 1, 1]])
+def test_one_class_has_no_auc_and_no_error_of_it_and_nothing_is_divided_by_0(label):
+    assert math.isnan(metrics.auc(label, [1, 2, 3]))
+    assert math.isnan(metrics.auc_se(label, [1, 2, 3]))
+    assert math.isnan(metrics.auc_se(label, [1, 2, 3], [7, 7, 8]))
+    assert math.isnan(metrics.gauc(label, [1, 2, 3], [7, 7, 8]))
+
+
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_auc_and_log_loss_are_those_of_scikit_learn(seed, ties):

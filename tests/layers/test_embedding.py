@@ -157,9 +157,17 @@ def test_padding_and_unknown_of_every_field_start_silent_and_nothing_else():
     assert (table == 0).all(1).tolist() == [True, True, False, False, True, True, False, False, False]
 
 
+def test_a_grown_table_takes_each_old_row_and_starts_new_values_as_unknown():
+    old = FeatureEmbedding((Field("colour", 4), Field("genres", 5, 3)), 2)
+    new = FeatureEmbedding((Field("colour", 6), Field("genres", 5, 3), Field("year", 3)), 2)
+    colours, genres = [0, 1, 2, 3, 1, 1], [4, 5, 6, 7, 8]  # colours 4 and 5 are new; `year` is a field old never had
+    assert new.rows_from(old).tolist() == colours + genres
+
+
 def test_batch_aware_penalty_against_a_loop():
     torch.manual_seed(0)
     table = nn.Embedding(6, 3, padding_idx=0).double()
+    table.weight.data[0] = 7.0  # padding is left out because it is padding, not because it is 0
     ids, counts = torch.tensor([[2, 2, 5], [0, 3, 2]]), torch.tensor([9, 0, 4, 1, 7, 2])
     penalty = batch_aware_penalty(table, ids, counts)
     by_hand = sum(table.weight[j].dot(table.weight[j]) / counts[j] / 2 for j in (2, 3, 5))
@@ -172,7 +180,9 @@ def test_batch_aware_penalty_against_a_loop():
 
 
 def test_batch_aware_penalty_of_what_training_never_saw_is_finite():
-    table = nn.Embedding(3, 2)
-    assert batch_aware_penalty(table, torch.tensor([1]), torch.tensor([0, 0, 4])).isfinite()
+    table, counts = nn.Embedding(3, 2), torch.tensor([0, 0, 4])  # without padding: id 0 is one like others
+    assert batch_aware_penalty(table, torch.tensor([1]), counts).isfinite()
+    both = batch_aware_penalty(table, torch.tensor([0, 2]), counts)
+    torch.testing.assert_close(both, table.weight[0].square().sum() / 2 + table.weight[2].square().sum() / 8)
     with pytest.raises(ValueError, match="counts has shape"):
         batch_aware_penalty(table, torch.tensor([1]), torch.tensor([4]))

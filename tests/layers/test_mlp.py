@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from recbyhand.layers import MLP, Dropout, get_activation
+from recbyhand.layers import MLP, Dropout, concat, get_activation
 
 
 def test_mlp_is_linear_activation_dropout_and_a_linear_end():
@@ -68,3 +68,12 @@ def test_dropout_is_idle_in_eval_and_its_gradient_is_the_mask():
     assert torch.equal(x.grad == 0, y == 0)
     with pytest.raises(ValueError, match="0 <= p < 1"):
         Dropout(1.0)
+
+
+def test_concat_puts_vectors_side_by_side_and_repeats_what_all_share():
+    a, b, c = torch.randn(4, 5, 2), torch.randn(4, 1, 3), torch.randn(1, 5, 1)
+    joined = concat(a, b, c)
+    assert joined.shape == (4, 5, 6)
+    for i in range(4):
+        for j in range(5):
+            assert joined[i, j].tolist() == [*a[i, j].tolist(), *b[i, 0].tolist(), *c[0, j].tolist()]

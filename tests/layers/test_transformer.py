@@ -67,6 +67,32 @@ def test_near_is_for_self_attention_with_places():
     assert (a.triu(1) == 0).all()  # nothing newer
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_near_adds_a_number_for_each_head_and_distance_and_hides_what_is_newer(masked):
+    """By a loop over heads, queries and keys; the oldest number, that of near - 1, serves for all that is older."""
+    layer, x = MultiHeadAttention(8, 2, near=3).double(), double(2, 5, 8)
+    torch.testing.assert_close(
+        layer.near[1], torch.tensor([0.0, -0.5, -1.0], dtype=torch.float64)
+    )  # at the start
+    torch.nn.init.normal_(layer.near)
+    place = torch.tensor(
+        [[4, 3, 2, 1, 0], [9, 5, 5, 1, 0]]
+    )  # two events of one second stand at the same place
+    mask = random_mask(2, 5, 5) if masked else torch.ones(2, 5, 5, dtype=torch.bool)
+    _, a = layer(x, mask=mask if masked else None, place=place, return_weights=True)
+    q, k = layer.split(layer.query(x)), layer.split(layer.key(x))  # (B, H, T, d)
+    for b, h, i in torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.arange(5)):
+        score = {}
+        for j in range(5):
+            distance = int(place[b, j] - place[b, i])
+            if distance >= 0 and mask[b, i, j]:
+                near = layer.near[h, min(distance, 2)].item()
+                score[j] = math.exp((q[b, h, i] @ k[b, h, j]).item() / math.sqrt(4) + near)
+        for j in range(5):
+            wanted = score[j] / sum(score.values()) if j in score else 0
+            assert a[b, h, i, j].item() == pytest.approx(wanted, abs=1e-12)
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("mask", [None, (7, 5), (3, 1, 1, 5), (3, 2, 7, 5)])
 @pytest.mark.parametrize("d_v", [4, 6])

@@ -4,6 +4,7 @@ import copy
 import functools
 import math
 import random
+import re
 import subprocess
 import sys
 import time
@@ -45,6 +46,16 @@ def test_fit_learns_and_logs_every_epoch(task):
     assert log["valid_auc"][log["best"]].item() == log["valid_auc"].max()
     assert rbh.evaluate(model, task.valid)["auc"].item() == log["valid_auc"].max()
     assert rbh.evaluate(model, task.test)["auc"].item() > 0.6
+
+
+def test_what_is_left_out_is_what_it_was(task):
+    """Three lines of a reader's script train the same model as they did when the lessons were measured."""
+    told = {"epochs": 3, "lr": 0.005, "batch_size": 1024, "weight_decay": 0.01, "monitor": "auc", "seed": 0}
+    first, second = FM(task.schema, dim=4), FM(task.schema, dim=4)
+    second.load_state_dict(first.state_dict())
+    a, b = rbh.fit(first, task), rbh.fit(second, task, patience=None, clip=None, **told)
+    assert a.drop(columns="seconds").equals(b.drop(columns="seconds"))
+    assert all(torch.equal(x, y) for x, y in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_random_labels_teach_nothing():
@@ -647,6 +658,9 @@ def test_the_bar_shows_on_a_terminal_and_removes_itself(task, capsys, monkeypatc
     assert "step" in out
     assert out.endswith("\r")
     assert out.rsplit("\r", 2)[-2].strip() == ""  # the last thing written over it is blank
+    steps = math.ceil(len(task.train) / 256)  # of an epoch; there are two
+    for done in (steps, 2 * steps):
+        assert re.search(rf"\b{done}/{2 * steps} .*valid AUC 0\.\d{{4}}", out), f"{done} steps of {2 * steps}"
     trained(task, progress=False)
     assert capsys.readouterr().out == ""
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from recbyhand.models import DIEN
+from recbyhand.training.loop import losses
 from recbyhand.training.processes import Processes
+from tests.factories import make_batch, make_schema
 
 SCRIPT = Path(__file__).with_name("together.py")
 ROOT = SCRIPT.parents[2]
@@ -79,3 +82,35 @@ def test_alone_nobody_is_asked():
     assert one.gather("a") == ["a"]
     assert one.of_first(lambda: 3) == 3
     assert one.part(torch.arange(1))[1] == 1
+
+
+def test_each_process_takes_a_card_of_its_own(monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: taken[-1])
+    monkeypatch.setenv("LOCAL_RANK", "1")  # of this machine; rank 3 of all machines
+    assert Processes(3, 4).device("cuda") == "cuda:1"
+    assert taken == [1]
+    for processes, device in ((Processes(3, 4), "cuda:0"), (Processes(3, 4), None), (Processes(), "cuda")):
+        assert processes.device(device) == device
+    assert taken == [1], "a card that is named, or only one process: nothing is chosen"
+
+
+def test_shared_losses_are_the_losses():
+    """In a group of one, which needs no second process: the same terms and gradients, by way of torch's wrapper."""
+    if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
+        pytest.skip("this torch has no gloo")
+    schema = make_schema()
+    model, batch = DIEN(schema, dim=4), make_batch(schema)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        shared = Processes(0, 2).losses(model, losses)
+        found = []
+        for compute in (losses, shared):
+            model.zero_grad()
+            terms, _ = compute(model, batch, torch.Generator().manual_seed(0))
+            sum(terms.values()).backward()
+            found.append((terms, [p.grad for p in model.parameters()]))
+        torch.testing.assert_close(*found)
+    finally:
+        torch.distributed.destroy_process_group()
