@@ -52,3 +52,13 @@ def test_a_page_is_joined_again(tmp_path):
     assert (static / "light.css").read_text() == ".cell{e:f}\np{c:d}"
     assert page.read_text() != once
     assert page.read_text().count("stylesheet") == 1
+
+
+def test_variables_that_nothing_reads_go():
+    css = ":root{--a:1;--b:var(--c);--c:2;--d:url(\"data:x;y\");--e:rgba(var(--f),0.5);--f:1,2,3}p{color:var(--a)}\n.x{--g:1}"
+    assert light.without_unread(css, []) == ":root{--a:1;}p{color:var(--a)}\n"
+    assert "--b:var(--c);--c:2;" in light.without_unread(css, ["style='color: var(--b)'"])
+    kept = light.without_unread(css, ["getPropertyValue('--e')"])
+    assert "--e:rgba(var(--f),0.5);--f:1,2,3}" in kept
+    assert "--d" not in kept
+    assert light.without_unread("@import 'x';\np{--a:1}\nb{a:b}", []) == "@import 'x';\nb{a:b}"
