@@ -99,8 +99,19 @@ def visit_display(writer, node: nodes.math_block) -> None:
 
 
 def _style(app, pagename, templatename, context, doctree) -> None:
-    if app.builder.format == "html" and app.env.get_domain("math").has_equations(pagename):
+    if app.builder.format != "html":
+        return
+    body = context.get("body", "")
+    context["first_fonts"] = [f"fonts/hand-{name}" for name, mark in OWN_FONTS.items() if mark in body]
+    if app.env.get_domain("math").has_equations(pagename):
         app.builder.add_css_file("katex/katex.min.css")
+        used = letters(body)
+        context["first_fonts"] += [f"katex/fonts/KaTeX_{name}" for name in FIRST if used.get(name)]
+
+
+# A font that comes after the first layout has the whole page laid out again: a third of all the work of a lesson's page.
+OWN_FONTS = {"sans": "", "serif": "", "code": "<pre", "sans-italic": "<em"}  # and what a page with it holds
+FIRST = ("Main-Regular", "Math-Italic", "Main-Bold")
 
 
 def letters(page: str) -> dict[str, set[str]]:

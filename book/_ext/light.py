@@ -31,6 +31,9 @@ UNUSED = {  # a script, and a pattern without which a page does not need it
     "bootstrap.js": r"$^",  # the one menu of a page opens by book.js; its hints are titles, which a browser shows
 }
 UNUSED_EVERYWHERE = {name for name, need in UNUSED.items() if need == r"$^"}
+LISTING = re.compile(r"<pre>.*?</pre>", re.S)
+# Names, brackets, modules and spaces have the colour of the text around them, in both themes' styles of listings.
+PLAIN = re.compile(r'<span class="(?:n|p|nn|w)">([^<]*)</span>')
 # The theme's choice, before anything is drawn: a reader's own, else what the system says; an empty mode is an error.
 THEME = """<script data-cfasync="false">
     document.documentElement.dataset.mode = localStorage.getItem("mode") || "auto";
@@ -169,8 +172,14 @@ def join_styles(out: Path) -> None:
             path.write_text(changed, encoding="utf8")
 
 
+def lean(text: str) -> str:
+    """A page whose listings mark only what has a colour of its own: half of a lesson's elements are such marks."""
+    return LISTING.sub(lambda found: PLAIN.sub(r"\1", found[0]).replace("<span></span>", ""), text)
+
+
 def waiting(text: str) -> str:
     """A page whose scripts wait, less those that it does not need."""
+    text = lean(text)
     for name, need in UNUSED.items():
         if not re.search(need, text):
             text = re.sub(
