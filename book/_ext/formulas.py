@@ -1,13 +1,15 @@
 """Mathematics rendered when the book is built: KaTeX's HTML for the eye, MathML for screen readers, no script.
 
 KaTeX (book/_ext/vendor, a pinned copy) runs in V8 from the Python package `mini-racer`; a page carries only KaTeX's
-style sheet and the fonts it uses. A formula that KaTeX cannot read is a warning with its place, hence a failed build.
+style sheet and the fonts it uses, and these hold only the letters that some formula of the book shows in them. A formula that KaTeX cannot read is a warning with its place, hence a failed build.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import cache
+from html import unescape
 from pathlib import Path
 
 from docutils import nodes
@@ -16,6 +18,19 @@ from sphinx.util.math import get_node_equation_number
 
 LOGGER = logging.getLogger(__name__)
 KATEX = Path(__file__).parent / "vendor" / "katex.min.js"
+FONTS = Path(__file__).parents[1] / "_static" / "katex" / "fonts"
+# The font that KaTeX's style sheet gives to a class; what stands in none of them is in Main-Regular.
+FONT_OF = {
+    "mathnormal": "Math-Italic", "boldsymbol": "Math-BoldItalic", "mathbf": "Main-Bold", "textbf": "Main-Bold",
+    "mathit": "Main-Italic", "textit": "Main-Italic", "mathrm": "Main-Regular", "textrm": "Main-Regular",
+    "amsrm": "AMS-Regular", "mathbb": "AMS-Regular", "textbb": "AMS-Regular", "mathcal": "Caligraphic-Regular",
+    "mathfrak": "Fraktur-Regular", "textfrak": "Fraktur-Regular", "mathboldfrak": "Fraktur-Bold",
+    "mathtt": "Typewriter-Regular", "texttt": "Typewriter-Regular", "mathscr": "Script-Regular",
+    "textscr": "Script-Regular", "mathsf": "SansSerif-Regular", "textsf": "SansSerif-Regular",
+    "mathboldsf": "SansSerif-Bold", "mathsfit": "SansSerif-Italic", "delim-size1": "Size1-Regular",
+    "delim-size4": "Size4-Regular", "small-op": "Size1-Regular", "large-op": "Size2-Regular",
+}  # fmt: skip
+DELIMITER = {f"size{n}": f"Size{n}-Regular" for n in range(1, 5)}  # beside the class "delimsizing" only
 
 
 @cache
@@ -84,12 +99,78 @@ def visit_display(writer, node: nodes.math_block) -> None:
 
 
 def _style(app, pagename, templatename, context, doctree) -> None:
-    if app.builder.format == "html" and app.env.get_domain("math").has_equations(pagename):
+    if app.builder.format != "html":
+        return
+    body = context.get("body", "")
+    context["first_fonts"] = [f"fonts/hand-{name}" for name, mark in OWN_FONTS.items() if mark in body]
+    if app.env.get_domain("math").has_equations(pagename):
         app.builder.add_css_file("katex/katex.min.css")
+        used = letters(body)
+        context["first_fonts"] += [f"katex/fonts/KaTeX_{name}" for name in FIRST if used.get(name)]
+
+
+# A font that comes after the first layout has the whole page laid out again: a third of all the work of a lesson's page.
+OWN_FONTS = {"sans": "", "serif": "", "code": "<pre", "sans-italic": "<em"}  # and what a page with it holds
+FIRST = ("Main-Regular", "Math-Italic", "Main-Bold")
+
+
+def letters(page: str) -> dict[str, set[str]]:
+    """The letters of a page's formulas by the font of KaTeX's that shows them."""
+    found: dict[str, set[str]] = defaultdict(set)
+    element = re.compile(r'<(/?\w+)(?:[^>]*?\bclass="([^"]*)")?[^>]*>([^<]*)')
+    for start in re.finditer(r'<span class="katex-html"', page):
+        fonts = ["Main-Regular"]
+        for one in element.finditer(page, start.start()):
+            tag, classes, text = one.groups(default="")
+            if tag == "span":
+                named = classes.split()
+                kinds = FONT_OF | (DELIMITER if "delimsizing" in named else {})
+                fonts.append(next((kinds[name] for name in named if name in kinds), fonts[-1]))
+            elif tag == "/span":
+                fonts.pop()
+                if len(fonts) == 1:
+                    break
+            found[fonts[-1]].update(unescape(text))
+    return found
+
+
+def subset_fonts(out: Path) -> None:
+    """KaTeX's fonts with the letters that pages under `out` use, from the whole ones; the unused ones go."""
+    import logging as std_logging
+
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
+    std_logging.getLogger("fontTools").setLevel(std_logging.WARNING)
+    shown: dict[str, set[str]] = defaultdict(set)
+    for path in out.rglob("*.html"):
+        for font, those in letters(path.read_text(encoding="utf8")).items():
+            shown[font] |= those
+    place = out / "_static" / "katex" / "fonts"
+    for path in FONTS.glob("KaTeX_*.woff2"):
+        those = shown.get(path.stem.removeprefix("KaTeX_"), set()) - {" ", "\u200b"}
+        if not those:
+            (place / path.name).unlink(missing_ok=True)
+            continue
+        options = Options()
+        options.flavor, options.hinting, options.ignore_missing_unicodes = "woff2", False, True
+        font = TTFont(path)
+        subsetter = Subsetter(options)
+        subsetter.populate(unicodes=[ord(one) for one in those | {" "}])
+        subsetter.subset(font)
+        font.flavor = "woff2"
+        place.mkdir(parents=True, exist_ok=True)
+        font.save(place / path.name)
+
+
+def _finish(app, exception) -> None:
+    if not exception and app.builder.format == "html":
+        subset_fonts(Path(app.outdir))
 
 
 def setup(app):
     app.add_config_value("formula_macros", {}, "html")
     app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
     app.connect("html-page-context", _style)
+    app.connect("build-finished", _finish, priority=950)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -231,7 +231,7 @@ class Errata(Made):
             return ["None is taught yet."]
         faults = {row["id"]: row for row in rows("faults.csv")}
         lines = []
-        for chapter in dict.fromkeys(_home(row) for row in taught):
+        for chapter in sorted({_home(row) for row in taught}, key=lambda home: (not home, home)):
             title = lesson_page.title_of(f"chapters/{chapter}/index") if chapter else "Your own data"
             number = lesson_page.numbers().get(f"chapters/{chapter}/index")
             lines += [f"**{f'{number} · ' if number else ''}{title}**", ""]
@@ -354,7 +354,8 @@ FRONT = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="description" content="{title}"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="0; url={to}"><link rel="canonical" href="{to}">
-<link rel="icon" href="_static/favicon.svg" type="image/svg+xml"></head>
+<link rel="icon" href="_static/favicon.svg" type="image/svg+xml">
+<link rel="apple-touch-icon" href="_static/apple-touch-icon.png"></head>
 <body><main><h1>{title}</h1><p><a href="{to}">Open the book</a></p></main></body></html>
 """
 

@@ -296,7 +296,8 @@ class ChapterCards(SphinxDirective):
             href = self.env.app.builder.get_relative_uri(self.env.docname, name)
             items.append(
                 f'<li><span class="count">{numbers()[name]}</span>'
-                f'<a class="to" href="{href}">{escape(title_of(name))}</a>'
+                f'<a class="to" href="{href}"><span class="visually-hidden">Chapter {numbers()[name]}: </span>'
+                f'{escape(title_of(name))}</a>'
                 f'<p class="asks">{escape(asks(name))}</p><p class="cost">{escape(cost)}</p>'
                 + (f'<p class="cost">Needs {escape(before)}</p>' if before else "")
                 + "</li>"

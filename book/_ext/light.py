@@ -2,7 +2,7 @@
 
 The theme brings eleven style sheets (600 KB, of which a page uses a tenth) and scripts that stop the page while they
 load. After the pages are written, their styles are joined in their order into one file, less the rules of classes that
-no page and no script names; scripts wait until the page is there. What a page was made of is kept in the page, so that
+no page and no script names, and less the variables that nothing reads; scripts wait until the page is there. What a page was made of is kept in the page, so that
 a page which the next build does not write again can be joined again.
 """
 
@@ -28,7 +28,12 @@ UNUSED = {  # a script, and a pattern without which a page does not need it
     "togglebutton.js": r'<main[\s\S]*class="(?:[^"]* )?(?:dropdown admonition|admonition dropdown|toggle)[ "]',
     "doctools.js": r"$^",  # keys for Sphinx's own search and modules' index, which are not here
     "sphinx_highlight.js": r"$^",
+    "bootstrap.js": r"$^",  # the one menu of a page opens by book.js; its hints are titles, which a browser shows
 }
+UNUSED_EVERYWHERE = {name for name, need in UNUSED.items() if need == r"$^"}
+LISTING = re.compile(r"<pre>.*?</pre>", re.S)
+# Names, brackets, modules and spaces have the colour of the text around them, in both themes' styles of listings.
+PLAIN = re.compile(r'<span class="(?:n|p|nn|w)">([^<]*)</span>')
 # The theme's choice, before anything is drawn: a reader's own, else what the system says; an empty mode is an error.
 THEME = """<script data-cfasync="false">
     document.documentElement.dataset.mode = localStorage.getItem("mode") || "auto";
@@ -95,6 +100,23 @@ def pruned(css: str, known: set[str], base: str = "", read=None) -> str:
     return "\n".join(out)
 
 
+_QUOTED = r"\"[^\"]*\"|'[^']*'"
+_NESTED = rf"\((?:[^()\"']|{_QUOTED}|\((?:[^()\"']|{_QUOTED}|\([^()\"']*\))*\))*\)"
+VARIABLE = re.compile(rf"(?<=[{{;])\s*(--[\w-]+)\s*:(?:[^;{{}}()\"']|{_QUOTED}|{_NESTED})*(?:;|(?=\}}))")
+
+
+def without_unread(css: str, others: list[str]) -> str:
+    """The sheet less the custom properties that neither it nor a page or script asks for."""
+    asked = {name for text in others for name in re.findall(r"--[a-zA-Z][\w-]*", text)}
+    while True:
+        # what a value names counts only while something asks for the variable that has this value: hence again
+        read = asked | set(re.findall(r"var\(\s*(--[\w-]+)", css))
+        smaller = VARIABLE.sub(lambda found, read=read: found[0] if found[1] in read else "", css)
+        if smaller == css:
+            return re.sub(r"(?m)^[^{}@;]*\{\s*\}\n?", "", css)  # rules that have nothing left
+        css = smaller
+
+
 def _tight(content: str, base: str) -> str:
     content = re.sub(r"/\*[\s\S]*?\*/", "", content)
     content = re.sub(r"\s*\n\s*", " ", content).strip()
@@ -122,7 +144,8 @@ def join_styles(out: Path) -> None:
                 order.insert(
                     order.index(sheets[i - 1]) + 1 if i and sheets[i - 1] in order else len(order), sheet
                 )
-    scripts = [p.read_text(encoding="utf8") for p in static.rglob("*.js") if p.name != "search-text.js"]
+    left = {"search-text.js", *UNUSED_EVERYWHERE}
+    scripts = [p.read_text(encoding="utf8") for p in static.rglob("*.js") if p.name not in left]
     known = names(list(pages.values()), scripts)
 
     def read(name: str) -> str:
@@ -130,6 +153,7 @@ def join_styles(out: Path) -> None:
         return file.read_text(encoding="utf8") if file.is_file() else ""
 
     css = "\n".join(pruned(read(sheet), known, dirname(sheet), read) for sheet in order)
+    css = without_unread(css, [*pages.values(), *scripts])
     (static / "light.css").write_text(css, encoding="utf8")
     stamp = hashlib.sha256(css.encode()).hexdigest()[:8]
     for path, text in pages.items():
@@ -148,8 +172,14 @@ def join_styles(out: Path) -> None:
             path.write_text(changed, encoding="utf8")
 
 
+def lean(text: str) -> str:
+    """A page whose listings mark only what has a colour of its own: half of a lesson's elements are such marks."""
+    return LISTING.sub(lambda found: PLAIN.sub(r"\1", found[0]).replace("<span></span>", ""), text)
+
+
 def waiting(text: str) -> str:
     """A page whose scripts wait, less those that it does not need."""
+    text = lean(text)
     for name, need in UNUSED.items():
         if not re.search(need, text):
             text = re.sub(

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SIZE, DARK, PAPER, ACCENT, PALE = (1200, 630), "#10243a", "#ffffff", "#e8a33d", "#9db4cc"
+BARS = ((5, 6, "#6f8fb0"), (11, 18, ACCENT), (17, 4, "#6f8fb0"), (23, 13, ACCENT))  # of the icon: left, height, colour
 
 
 def card(title: str, line: str, out: Path) -> Path:
@@ -34,6 +35,20 @@ def card(title: str, line: str, out: Path) -> Path:
         draw.rectangle((x, 550 - high, x + 60, 550), fill=ACCENT if weight > 0.5 else "#3d5a78")
     draw.line((80, 552, 1124, 552), fill=PALE, width=3)
     image.save(out, optimize=True)
+    return out
+
+
+def icon(size: int, out: Path) -> Path:
+    """The book's icon, as `favicon.svg` draws it, for those who take no SVG: the card's bars, on a square of their own."""
+    from PIL import Image, ImageDraw
+
+    large = 4 * size  # drawn larger and made smaller: smooth edges
+    image = Image.new("RGB", (large, large), DARK)
+    draw, one = ImageDraw.Draw(image), large / 32
+    for x, high, colour in BARS:
+        draw.rectangle((x * one, (25 - high) * one, (x + 4) * one - 1, 25 * one - 1), fill=colour)
+    draw.rectangle((5 * one, 26 * one, 27 * one - 1, 27 * one - 1), fill=PALE)
+    image.resize((size, size), Image.Resampling.LANCZOS).quantize(16).save(out, optimize=True)
     return out
 
 
@@ -97,6 +112,8 @@ def _write(app, exception) -> None:
     out, site = Path(app.outdir), site_of(app.config.house_repository)
     line = "Deep-learning recommender algorithms: every formula by hand, every claim measured, every figure moves."
     card(app.config.html_title, line, out / "_static" / "card.png")
+    icon(180, out / "_static" / "apple-touch-icon.png")
+    icon(32, out / "_static" / "favicon-32.png")
     # Served for any address that does not exist, however deep: so it needs the root, if that is known.
     up = urlsplit(site).path if site else ""
     (out / "404.html").write_text(

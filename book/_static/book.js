@@ -48,6 +48,30 @@ addEventListener("click", (event) => {
   if (event.target.closest?.("dialog[open] a[href]")) event.target.closest("dialog").close();
 });
 
+// The menu of a page (downloads, places to run it): opens by its button, closes by Escape or when one goes elsewhere.
+for (const button of document.querySelectorAll("[data-bs-toggle=dropdown]")) {
+  const whole = button.parentElement, menu = whole.querySelector(".dropdown-menu");
+  const set = (open) => {
+    menu.classList.toggle("show", open);
+    button.setAttribute("aria-expanded", open);
+  };
+  button.addEventListener("click", () => set(!menu.classList.contains("show")));
+  document.addEventListener("click", ({ target }) => button.contains(target) || set(false));
+  whole.addEventListener("focusout", ({ relatedTarget: to }) => to && !whole.contains(to) && set(false));
+  whole.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") {
+      set(false);
+      button.focus();
+    } else if (step) {
+      event.preventDefault();
+      set(true);
+      const items = [...menu.querySelectorAll("a, button")], at = items.indexOf(document.activeElement);
+      items[at < 0 ? (step > 0 ? 0 : items.length - 1) : (at + step + items.length) % items.length].focus();
+    }
+  });
+}
+
 // On a telephone a row is a card, without the table's head: where it has many cells, each says what it is.
 for (const table of document.querySelectorAll(".made table")) {
   const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());

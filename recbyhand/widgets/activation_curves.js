@@ -1,6 +1,7 @@
 import { change, clamp, floats, fmt, h, s, sigmoid, still, widget } from "./core.js";
 import { button, chips, drag, segments, slider, toggle } from "./controls.js";
 import { legend, plot, sample, table } from "./plots.js";
+import { formula } from "./formulas.js";
 
 // ---- mathematics: value and derivative of each activation ------------------------------------------------
 
@@ -207,9 +208,10 @@ export default widget("Activation curves", (ui, model) => {
       if (small !== batchTable) t.append(batchTable = small);
       const from = !training ? `running averages (${get("pushed")} batch${get("pushed") === 1 ? "" : "es"} seen)`
         : batch.length > 1 ? "this batch" : "the running averages: one value has no variance";
-      ui.note.textContent = `E = ${fmt(used.mean, 4)}, Var = ${fmt(used.variance, 4)}, √(Var + ε) = ${fmt(Math.sqrt(used.variance + epsilon), 4)} from ${from}. `
-        + `Running averages: E = ${fmt(running.mean, 4)}, Var = ${fmt(running.variance, 4)}.`
-        + (get("spread") === 0 && training ? " The batch is constant: each of its values has s − E = 0, so p = ½, and ε alone keeps the division finite." : "");
+      const moments = ({ mean, variance }) => [formula(`E = ${fmt(mean, 4)}`), ", ", formula(`Var = ${fmt(variance, 4)}`)];
+      ui.note.replaceChildren(...moments(used), ", ", formula(`√(Var + ε) = ${fmt(Math.sqrt(used.variance + epsilon), 4)}`), ` from ${from}. Running averages: `,
+        ...moments(running), ".",
+        ...(get("spread") === 0 && training ? [" The batch is constant: each of its values has ", formula("s − E = 0"), ", so ", formula("p = ½"), ", and ε alone keeps the division finite."] : []));
     } else ui.note.textContent = "";
     ui.say(`At s ${fmt(at, 2)}: ${rows.map(([name, a, b]) => `${name} ${a}, derivative ${b}`).join("; ")}.`);
   };

@@ -9,7 +9,7 @@ import { followLinks, tools, toolsLook } from "./tools.js";
 
 // ---- elements ------------------------------------------------------------------------------------------
 
-function fill(node, props, children) {
+export function fill(node, props, children) {
   for (const [key, value] of Object.entries(props)) {
     if (key === "text") node.textContent = value;
     else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);

@@ -1,5 +1,6 @@
 import { floats, fmt, h, widget } from "./core.js";
 import { matrix, toggle } from "./controls.js";
+import { formula } from "./formulas.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ export default widget("FM explorer", (ui, model) => {
     const products = pairs(v, F, d), most = Math.max(...products.map(([, , x]) => Math.abs(x))) || 1;
     const cell = Array.from({ length: F }, () => new Array(F).fill(null));
     for (const [i, j, x] of products) cell[i][j] = x;
-    triangle.replaceChildren(h("caption", { text: "every pair: inner products vᵢ · vⱼ" }),
+    triangle.replaceChildren(h("caption", {}, "every pair: inner products ", formula("v_i · v_j")),
       h("thead", {}, h("tr", {}, h("td"), ...names.slice(1).map((text) => h("th", { scope: "col", text, title: text })))),
       h("tbody", {}, ...names.slice(0, -1).map((text, i) => h("tr", {}, h("th", { scope: "row", text, title: text }),
         ...names.slice(1).map((_, c) => {
@@ -80,12 +81,12 @@ export default widget("FM explorer", (ui, model) => {
         })))));
 
     const by = identity(v, F, d, half ? 0.5 : 1), total = add(products.map(([, , x]) => x)), value = add(by.value);
-    const row = (text, values, kind) => h("tr", { class: kind }, h("th", { scope: "row", text }),
+    const row = (text, values, kind) => h("tr", { class: kind }, h("th", { scope: "row" }, ...text),
       ...values.map((x) => h("td", { text: fmt(x, 2) })), h("td", { text: fmt(add(values), 3) }));
     sums.replaceChildren(h("caption", { text: "the same without any pair: one pass over the fields" }),
       h("thead", {}, h("tr", {}, h("td"), ...by.value.map((_, k) => h("th", { scope: "col", text: `dim ${k + 1}` })), h("th", { scope: "col", text: "sum" }))),
-      h("tbody", {}, row("square of the sum, (Σᵢ vᵢ)²", by.square), row("sum of the squares, Σᵢ vᵢ²", by.squares),
-        row(half ? "½ × difference" : "difference", by.value, "result")));
+      h("tbody", {}, row(["square of the sum, ", formula("{(∑_i v_i)}^2")], by.square), row(["sum of the squares, ", formula("∑_i v_i^2")], by.squares),
+        row([half ? "½ × difference" : "difference"], by.value, "result")));
 
     const n = products.length, agree = Math.abs(value - total) < 1e-9 * Math.max(1, add(by.square));
     ui.note.textContent = `Sum of the ${n} pair${n === 1 ? "" : "s"}: ${fmt(total, 4)}. From the two squares: ${fmt(value, 4)}. `

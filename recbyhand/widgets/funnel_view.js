@@ -140,7 +140,7 @@ export default widget("Funnel", (ui, model) => {
   const captions = [h("caption"), h("caption")], lost = h("p", { class: "lost" });
   ui.stage.append(h("style", { text: LAYOUT }), h("div", { class: "label", text: "history, oldest first; press a film to take it out" }), past,
     h("div", { class: "add" }, h("div", {}, h("label", { for: inputId, text: "a film to put in" }), field), button("Add", add), again, none), known,
-    h("div", { class: "stages" }, h("table", {}, captions[0], head("", "film", "score"), found), h("table", {}, captions[1], head("", "film: press to watch it", "click", "was"), ranked)), lost);
+    h("div", { class: "stages" }, h("table", {}, captions[0], head("#", "film", "score"), found), h("table", {}, captions[1], head("#", "film: press to watch it", "click", "was"), ranked)), lost);
   ui.controls.append(slider(ui, "retrieve", { label: "retrieve", min: 1, max: Math.max(2, Math.min(100, get("titles").length)), step: 1, digits: 0 }));
 
   // Rows and buttons are kept and written anew, so that the focus stays where it is.

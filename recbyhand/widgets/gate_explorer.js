@@ -1,6 +1,7 @@
 import { change, clamp, floats, fmt, h, isolate, sigmoid, widget } from "./core.js";
 import { button, drag, play, segments, stepper } from "./controls.js";
 import { canvas2d, legend, readable } from "./plots.js";
+import { formula } from "./formulas.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -53,14 +54,14 @@ const STRIPS = {
 
 const two = (v) => fmt(Math.abs(v) < 0.005 ? 0 : v, 2);
 
-/** The new state of one unit in numbers. */
+/** The new state of one unit in numbers: [formulas], and a remark. */
 function sum(cell, s, k, a) {
   const v = (key) => two(s[key][k]).replace(/^−.*/, "($&)"), one = (key) => two(1 - s[key][k]), end = two(s.h[k]);
-  if (cell === "rnn") return `h′ = tanh(${v("wx")} + ${v("uh")}) = ${end}`;
-  if (cell === "gru") return `h′ = (1 − z) n + z h = ${one("z")} · ${v("n")} + ${v("z")} · ${v("h0")} = ${end}`;
-  if (cell === "lstm") return `c′ = f c + i g = ${v("f")} · ${v("c0")} + ${v("i")} · ${v("g")} = ${two(s.c[k])}; h′ = o tanh(c′) = ${v("o")} · ${two(Math.tanh(s.c[k])).replace(/^−.*/, "($&)")} = ${end}`;
-  return `a = ${two(a)}: h′ = (1 − a u) h + a u n = ${one("au")} · ${v("h0")} + ${v("au")} · ${v("n")} = ${end}`
-    + (a === 0 ? ". Attention 0: the state is kept" : a === 1 ? ". Attention 1: a GRU with z = 1 − u" : "");
+  if (cell === "rnn") return [[`h′ = tanh(${v("wx")} + ${v("uh")}) = ${end}`]];
+  if (cell === "gru") return [[`h′ = (1 − z) n + z h = ${one("z")} · ${v("n")} + ${v("z")} · ${v("h0")} = ${end}`]];
+  if (cell === "lstm") return [[`c′ = f c + i g = ${v("f")} · ${v("c0")} + ${v("i")} · ${v("g")} = ${two(s.c[k])}`, `h′ = o tanh(c′) = ${v("o")} · ${two(Math.tanh(s.c[k])).replace(/^−.*/, "($&)")} = ${end}`]];
+  return [[`a = ${two(a)}`, `h′ = (1 − a u) h + a u n = ${one("au")} · ${v("h0")} + ${v("au")} · ${v("n")} = ${end}`],
+    a === 0 ? ". Attention 0: the state is kept" : a === 1 ? ". Attention 1: a GRU with z = 1 − u" : ""];
 }
 
 const LAYOUT = `
@@ -221,8 +222,8 @@ export default widget("Gate explorer", (ui, model) => {
     view = { trace, strips, w, top, tall, left, cell: size, line, row: r };
 
     const told = `${strips[r].words}, ${shown + 1}: ${fmt(strips[r].values[shown], 4)}.`;
-    const words = `Step ${at + 1}, unit ${k + 1}: ${sum(cell, one, k, a[at])}.`;
-    ui.note.textContent = words;
+    const [by, remark = ""] = sum(cell, one, k, a[at]), unit = `Step ${at + 1}, unit ${k + 1}: `, words = `${unit}${by.join("; ")}${remark}.`;
+    ui.note.replaceChildren(unit, ...by.flatMap((text, i) => [i ? "; " : "", formula(text)]), `${remark}.`);
     past.map.setAttribute("aria-label", `States of ${L} steps and ${d} units. ${words}`);
     now.map.setAttribute("aria-label", `${told} ${isolate(title(at))}`);
     bars.setAttribute("aria-valuenow", fmt(a[at], 2));

@@ -1,5 +1,6 @@
 import { change, clamp, floats, fmt, h, widget } from "./core.js";
 import { matrix, segments, slider } from "./controls.js";
+import { formula, plain } from "./formulas.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -82,8 +83,9 @@ export default widget("Norm explorer", (ui, model) => {
 
     const g = norm === "batch" ? column : row, at = row * C + column;
     const constant = variance[g] === 0 ? " All of them are equal: the variance is 0, and ε alone keeps the division finite." : "";
-    ui.note.textContent = (norm === "batch" ? `Batch norm: ${columns[column]} over ${N} example${N === 1 ? "" : "s"}. ` : `Layer norm: ${rows[row]} over ${C} feature${C === 1 ? "" : "s"}. `)
-      + `(${fmt(x[at], 3)} − ${fmt(mean[g], 4)}) / √(${fmt(variance[g], 4)} + ε) = ${fmt(y[at], 4)}.${constant}`;
-    ui.say(ui.note.textContent);
+    const what = (norm === "batch" ? `Batch norm: ${columns[column]} over ${N} example${N === 1 ? "" : "s"}. ` : `Layer norm: ${rows[row]} over ${C} feature${C === 1 ? "" : "s"}. `);
+    const how = `{${fmt(x[at], 3)} − ${fmt(mean[g], 4).replace(/^−.*/, "($&)")}}/{√(${fmt(variance[g], 4)} + ε)} = ${fmt(y[at], 4)}`;
+    ui.note.replaceChildren(what, formula(how), `.${constant}`);
+    ui.say(`${what}${plain(how.replace("}/{", "} / {"))}.${constant}`);
   };
 });

@@ -1,6 +1,7 @@
 import { change, clamp, fmt, h, s, widget } from "./core.js";
 import { drag, segments, slider } from "./controls.js";
 import { canvas2d, plot, rgb } from "./plots.js";
+import { formula } from "./formulas.js";
 
 // ---- mathematics -----------------------------------------------------------------------------------------
 
@@ -97,9 +98,10 @@ export default widget("Position explorer", (ui, model) => {
       axes.line(built.map((v, k) => [k, v]), { stroke: "var(--c2)" }));
 
     const at2 = dot[clamp(at + n, 0, length - 1)];
-    ui.note.textContent = `PE(${at}) · PE(${at}) = ${fmt(dot[at], 3)}` + (at + n < length ? `, PE(${at}) · PE(${at + n}) = ${fmt(at2, 3)}` : "")
-      + `. Put together with ${get("sign")}: largest error ${fmt(error, 4)}`
+    const two = [`PE(${at}) · PE(${at}) = ${fmt(dot[at], 3)}`, ...(at + n < length ? [`PE(${at}) · PE(${at + n}) = ${fmt(at2, 3)}`] : [])];
+    const rest = `. Put together with ${get("sign")}: largest error ${fmt(error, 4)}`
       + (error < 1e-9 ? ", so a fixed rotation by N leads from every M to M + N." : `: with a plus the cosines are those of M − N = ${at - n}.`);
-    ui.say(ui.note.textContent);
+    ui.note.replaceChildren(...two.flatMap((one, i) => [i ? ", " : "", formula(one)]), rest);
+    ui.say(two.join(", ") + rest);
   };
 });

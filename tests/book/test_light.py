@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import light
 
 KNOWN = {"cell", "wide", "eq-1", "sm:x"}
@@ -52,3 +54,29 @@ def test_a_page_is_joined_again(tmp_path):
     assert (static / "light.css").read_text() == ".cell{e:f}\np{c:d}"
     assert page.read_text() != once
     assert page.read_text().count("stylesheet") == 1
+
+
+def test_variables_that_nothing_reads_go():
+    css = ":root{--a:1;--b:var(--c);--c:2;--d:url(\"data:x;y\");--e:rgba(var(--f),0.5);--f:1,2,3}p{color:var(--a)}\n.x{--g:1}"
+    assert light.without_unread(css, []) == ":root{--a:1;}p{color:var(--a)}\n"
+    assert "--b:var(--c);--c:2;" in light.without_unread(css, ["style='color: var(--b)'"])
+    kept = light.without_unread(css, ["getPropertyValue('--e')"])
+    assert "--e:rgba(var(--f),0.5);--f:1,2,3}" in kept
+    assert "--d" not in kept
+    assert light.without_unread("@import 'x';\np{--a:1}\nb{a:b}", []) == "@import 'x';\nb{a:b}"
+
+
+def test_listings_mark_only_what_has_a_colour():
+    page = '<p><span class="n">x</span></p><pre><span></span><span class="n">a</span><span class="w"> </span><span class="o">=</span></pre>'
+    assert light.lean(page) == '<p><span class="n">x</span></p><pre>a <span class="o">=</span></pre>'
+
+
+def test_what_is_not_marked_has_the_colour_of_its_surroundings(site):
+    """Else the page would lose a colour: the styles of listings, light and dark, must not tell such a mark apart."""
+    css = (site / "_static" / "pygments.css").read_text(encoding="utf8")
+    for theme in ("light", "dark"):
+        rules = dict(re.findall(rf'html\[data-theme="{theme}"\] \.highlight(| \.\w+) ?\{{[^}}]*?(?<![-\w])color: ?([^;}}\s]+)', css))
+        assert len(rules) > 20
+        for mark in re.search(r"\(\?:([\w|]+)\)", light.PLAIN.pattern)[1].split("|"):
+            assert rules[f" .{mark}"].lower() == rules[""].lower(), (theme, mark)
+            assert not re.search(rf"\.highlight \.{mark}\{{[^}}]*(font|background)", css.replace(" {", "{"))

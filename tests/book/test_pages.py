@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from browsing import BUT_CONTRAST, CONTRAST, axe_violations
 
 from .paths import ROOT, SITE
 
-LIGHTEST_KB = 320  # compressed, at first view
+LIGHTEST_KB = 250  # compressed, at first view
 
 
 def _pages() -> list[str]:
@@ -148,6 +149,11 @@ def test_every_page_names_its_icon(site):
         icon = re.search(r'<link rel="icon" href="([^"]+)"', (site / page).read_text(encoding="utf8"))
         assert icon, page
         assert ((site / page).parent / icon[1]).is_file()
+    shown = (site / "book" / "index.html").read_text(encoding="utf8")
+    for name, size in {"apple-touch-icon": 180, "favicon-32": 32}.items():
+        data = (site / "_static" / f"{name}.png").read_bytes()
+        assert struct.unpack(">II", data[16:24]) == (size, size)
+        assert f"_static/{name}.png" in shown
 
 
 def test_folded_cells_say_what_they_hold(site):
@@ -220,6 +226,39 @@ def test_a_lesson_on_a_screen_and_on_a_telephone(browser, served):
     context.close()
 
 
+@pytest.mark.parametrize("wide", [390, 1280])
+def test_the_menu_of_a_page_opens_and_closes_by_keyboard(browser, served, wide):
+    with Visit(browser, served + "chapters/04_interest/din.html", "light", wide) as visit:
+        tab = visit.tab
+        button = tab.get_by_role("button", name="Download this page")
+        source = tab.get_by_role("link", name=".ipynb")
+        assert not source.is_visible()
+        button.focus()
+        tab.keyboard.press("Enter")
+        box = source.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= wide
+        assert button.get_attribute("aria-expanded") == "true"
+        tab.keyboard.press("ArrowDown")
+        assert source.evaluate("(e) => e === document.activeElement")
+        tab.keyboard.press("Escape")
+        assert not source.is_visible()
+        assert button.evaluate("(e) => e === document.activeElement")
+        assert button.get_attribute("aria-expanded") == "false"
+        button.click()
+        assert source.is_visible()
+        tab.locator("h1").first.click()
+        assert not source.is_visible()
+        assert not visit.errors
+
+
+def test_errata_stand_in_the_order_of_the_chapters(browser, served):
+    with Visit(browser, served + "book/errata.html", "light") as visit:
+        titles = visit.tab.locator(".made p:has(> strong:only-child)").all_inner_texts()
+        numbers = [int(found[1]) for title in titles if (found := re.match(r"(\d+) · ", title))]
+        assert len(numbers) > 5
+        assert numbers == sorted(numbers)
+
+
 def test_errata_can_be_filtered(browser, served):
     with Visit(browser, served + "book/errata.html", "light") as visit:
         field, rows = (
@@ -239,6 +278,26 @@ def test_search_finds_a_lesson(browser, served):
         visit.tab.wait_for_selector("#search-results li", timeout=10_000)
         assert not visit.elsewhere
         assert not visit.errors
+
+
+LETTERS = ["book/notation", "chapters/04_interest/dien", "chapters/05_transformer/next_item", "chapters/02_cnn_rnn/convolution"]
+
+
+@pytest.mark.parametrize("page", LETTERS)
+def test_every_letter_of_a_formula_is_drawn_in_katex_fonts(browser, served, page):
+    """The fonts are cut down to what the book shows: Chromium tells from which font it drew each letter."""
+    with Visit(browser, f"{served}{page}.html", "light") as visit:
+        told = visit.context.new_cdp_session(visit.tab)
+        told.send("DOM.enable")
+        told.send("CSS.enable")
+        root = told.send("DOM.getDocument")["root"]["nodeId"]
+        drawn: dict[str, float] = {}
+        formulas = told.send("DOM.querySelectorAll", {"nodeId": root, "selector": "main .katex-html"})["nodeIds"]
+        for node in formulas:
+            for font in told.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]:
+                drawn[font["familyName"]] = drawn.get(font["familyName"], 0) + font["glyphCount"]
+        assert sum(drawn.values()) > 50, drawn
+        assert all(name.startswith("KaTeX") for name in drawn), drawn
 
 
 def test_formulas_are_drawn(browser, served):
