@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -182,3 +183,9 @@ def test_the_frame_is_there_for_those_who_ask(tmp_path):
     pd.testing.assert_frame_equal(
         one.sort_values(by, ignore_index=True), other.sort_values(by, ignore_index=True), check_dtype=False
     )
+
+
+def test_without_polars_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match="pip install polars"):
+        from_parquet(tmp_path)
