@@ -6,6 +6,7 @@ from recbyhand.data.download import DataDamaged, DataUnavailable
 from recbyhand.data.graph import Graph, graph
 from recbyhand.data.movielens import movielens
 from recbyhand.data.negatives import with_negatives
+from recbyhand.data.parquet import from_parquet
 from recbyhand.data.planted import Planted, planted
 from recbyhand.data.tables import Tables, from_frames
 from recbyhand.data.toy import toy, toy_schema
@@ -24,6 +25,7 @@ __all__ = [
     "Task",
     "ctr",
     "from_frames",
+    "from_parquet",
     "graph",
     "movielens",
     "planted",

@@ -75,6 +75,8 @@ def ids(table: pd.DataFrame, column: str, name: str, kind: str, wrong: list[str]
             problem = f"{column} {readable(values[broken].iloc[0])} is no whole number"
             return complain(wrong, name, table, broken, problem, text)
         return values.astype("int64")
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind == "i":  # no need to look at each
+        return values.astype("int64")
     kinds = values.map(type)
     is_text = values.map(lambda v: isinstance(v, str)).astype(bool)
     is_whole = values.map(lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool)).astype(bool)

@@ -28,7 +28,7 @@ from torch import Tensor
 from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Batch, Field, LazyBatch, Schema, row_numbers
 from recbyhand.data.columns import readable
-from recbyhand.data.tables import Tables, check_like
+from recbyhand.data.tables import Tables
 
 MAX_VALUES = 10  # of a field with several values, the first ten of a row are kept
 
@@ -373,7 +373,7 @@ def ctr(
     if like is not None:
         if type(dataset).targets is not Tables.targets:
             raise ValueError(f"{dataset.name}: its labels are not made from ratings; leave out like={like}")
-        check_like(dataset.ratings["rating"], like)
+        dataset.check_like(like)
         dataset = copy.copy(dataset)
         dataset.like = like
     valid = dataset.valid if valid is None else valid
@@ -385,21 +385,37 @@ def ctr(
         raise ValueError(f"valid={valid} and test={test} leave nothing to train on")
 
     schema, dataset = _schema(dataset, history)
+    if hasattr(dataset, "parts"):  # events that stay on disk
+        parts, events, users, sessions = dataset.parts(schema, split, (valid, test), history_of)
+    else:
+        parts, events, users, sessions = _parts(dataset, schema, split, (valid, test), history_of, seed)
+    if not len(parts[0]):
+        raise ValueError(f"valid={valid} and test={test} leave nothing to train on: give smaller ones")
+    _warn(parts, test, dataset, users, sessions)
+    settings = {"history": history, "split": split, "history_of": history_of, "like": dataset.like}
+    settings |= {"valid": valid, "test": test, "seed": seed}
+    return Task(*parts, schema, dataset, settings, events)
+
+
+def _parts(
+    dataset, schema: Schema, split: str, sizes: tuple[float, float], history_of: str, seed: int
+) -> tuple[list[Examples], Events, int, int]:
+    """Training, validation and test, the events of their histories, and how many users and sessions there are."""
     ids = [{raw: i for i, raw in enumerate(known, 2)} for known in (schema.user_ids, schema.item_ids)]
     user, item, time, label = _columns(dataset, dataset.targets, "targets", ids)
     order = np.lexsort((time, user))  # examples lie sorted by user and time
     user, item, time, label = (column[order] for column in (user, item, time, label))
     if split == "user":
-        part = _cut(user, time, valid, test)
+        part = cut(user, time, *sizes)
     else:
         n, people = len(user), len(np.unique(user))
-        sizes = [size * people if size >= 1 else size for size in (valid, test)]
+        sizes = [size * people if size >= 1 else size for size in sizes]
         part = np.empty(n, dtype=np.int64)
         if split == "global":
             order = np.argsort(time, kind="stable")
-            part[order] = _cut(np.zeros(n), time[order], *sizes)
+            part[order] = cut(np.zeros(n), time[order], *sizes)
         else:
-            part[np.random.default_rng(seed).permutation(n)] = _cut(np.zeros(n), np.arange(n), *sizes)
+            part[np.random.default_rng(seed).permutation(n)] = cut(np.zeros(n), np.arange(n), *sizes)
 
     happened = _columns(dataset, dataset.events, "events", ids, may_be_empty=True)
     if history_of == "liked":
@@ -410,8 +426,6 @@ def ctr(
     user, item, time, label = map(torch.from_numpy, (user, item, time, label))
     end = events.end(user, time)
     in_training = torch.from_numpy(part == 0)
-    if not in_training.any():
-        raise ValueError(f"valid={valid} and test={test} leave nothing to train on: give smaller ones")
     cold_user, cold_item = torch.ones(schema.n_users, dtype=bool), torch.ones(schema.n_items, dtype=bool)
     cold_user[user[in_training]] = False
     cold_item[item[in_training]] = False
@@ -419,13 +433,12 @@ def ctr(
     parts = [everything.subset(torch.from_numpy(part == p)) for p in range(3)]
     for p, examples in enumerate(parts):
         examples.edge = torch.arange(len(examples)) if p == 0 else torch.full((len(examples),), -1)
-    _warn(parts, test, dataset)
-    settings = {"history": history, "split": split, "history_of": history_of, "like": dataset.like}
-    settings |= {"valid": valid, "test": test, "seed": seed}
-    return Task(*parts, schema, dataset, settings, events)
+    new_user = np.append(True, np.diff(everything.user) != 0)
+    new_session = new_user | np.append(True, np.diff(everything.time) != 0)
+    return parts, events, int(new_user.sum()), int(new_session.sum())
 
 
-def _cut(user: np.ndarray, time: np.ndarray, valid: float, test: float) -> np.ndarray:
+def cut(user: np.ndarray, time: np.ndarray, valid: float, test: float) -> np.ndarray:
     """Part (0 train, 1 validation, 2 test) of each row, for rows sorted by user and time."""
     new_user = np.append(True, user[1:] != user[:-1])
     new_session = new_user | np.append(True, time[1:] != time[:-1])
@@ -462,17 +475,15 @@ def _columns(
     return [*columns, table["time"].to_numpy(np.int64), table["label"].to_numpy(np.float32)]
 
 
-def _warn(parts: list[Examples], test: float, dataset: Tables) -> None:
-    train = parts[0]
+def _warn(parts: list[Examples], test: float, dataset: Tables, users: int, sessions: int) -> None:
+    train, rows = parts[0], sum(map(len, parts))
     if (test or len(parts[1])) and bool((train.label == 1).all()):
         warnings.warn(
             f"{dataset.name}: every label is 1. Of positives alone a model learns to say yes. Draw negatives after "
             "the split, task = rbh.data.with_negatives(task), and judge by ranking, rbh.evaluate_ranking(model, task).",
             stacklevel=3,
         )
-    user, time = (torch.cat([getattr(part, name) for part in parts]) for name in ("user", "time"))
-    users, sessions = len(user.unique()), len(torch.stack([user, time]).unique(dim=1).T)
-    if test > 0 and not len(parts[2]) and sessions == users < len(user):
+    if test > 0 and not len(parts[2]) and sessions == users < rows:
         warnings.warn(
             f"{dataset.name}: there is no test, since all events of a user have the same time (a date without the "
             "time of day?) and are one session, which is not cut. Give the time of day, or cut between dates: "

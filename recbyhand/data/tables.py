@@ -64,6 +64,10 @@ class Tables:
         label = (self.ratings["rating"] >= like).astype("float32")
         return self.ratings[["user", "item", "time"]].assign(label=label)
 
+    def check_like(self, like: float) -> None:
+        """Refuses a threshold that no rating reaches."""
+        check_like(self.ratings["rating"], like)
+
     @property
     def user_columns(self) -> list[str]:
         """Names of the user features."""
@@ -186,11 +190,7 @@ def from_frames(
     if timed:
         columns.warn_of_units(ratings[time], events["time"], events["user"], f'ratings["{time}"]')
     if guessed:
-        warnings.warn(
-            f"like=4 on a scale from {scale[0]:g} to {scale[1]:g} calls {(events['rating'] >= 4).mean():.0%} of the "
-            f"rows liked. Say where a like begins: from_frames(..., like={0.8 * scale[1]:g}).",
-            stacklevel=2,
-        )
+        warn_of_like((events["rating"] >= 4).mean(), scale, "from_frames")
     note = "from your own tables" + ("" if timed else ", in the order of their rows")
     note += ", without ratings: every row is a positive" if positives else ""
     people = _made_from(events, "user") if people is None else people
@@ -219,6 +219,15 @@ def check_like(rating: pd.Series, like: float) -> None:
     """Refuses a threshold that would make every label 0."""
     if not (rating >= number("like", like)).any():
         raise ValueError(_no_like(rating, like))
+
+
+def warn_of_like(liked: float, scale: tuple[float, float], reader: str) -> None:
+    """A scale beyond 5 without a word where a like begins."""
+    warnings.warn(
+        f"like=4 on a scale from {scale[0]:g} to {scale[1]:g} calls {liked:.0%} of the "
+        f"rows liked. Say where a like begins: {reader}(..., like={0.8 * scale[1]:g}).",
+        stacklevel=3,
+    )
 
 
 def _no_like(rating: pd.Series, like: float) -> str:

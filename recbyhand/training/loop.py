@@ -24,6 +24,7 @@ from recbyhand.evaluation.ranking import evaluate_ranking
 from recbyhand.training import randomness
 from recbyhand.training.checkpoint import State, read_state, writable, write_state
 from recbyhand.training.processes import ALONE, Processes
+from recbyhand.training.rows import values as values_of
 from recbyhand.training.watch import Watch, progress_bar
 
 
@@ -77,13 +78,17 @@ def step(
     optimizer.zero_grad()
     (loss if weight == 1 else weight * loss).backward()
     weights = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    norm = nn.utils.get_total_norm([p.grad for p in weights])  # ()
+    for w in (w for w in weights if w.grad.is_sparse):
+        w.grad = w.grad.coalesce()  # each row once: only then is the norm that of the gradient
+    norm = nn.utils.get_total_norm([values_of(p.grad) for p in weights])  # ()
     values = {"loss": loss} | (terms if len(terms) > 1 else {}) | {"loss": loss}
     values = {name: value.detach() for name, value in values.items()}
     if look is not None:
         look(values, None if logits is None else logits.detach(), norm)
     if clip is not None:
-        nn.utils.clip_grads_with_norm_(weights, clip, norm)
+        nn.utils.clip_grads_with_norm_([w for w in weights if not w.grad.is_sparse], clip, norm)
+        for rows in (values_of(w.grad) for w in weights if w.grad.is_sparse):
+            rows.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
     optimizer.step()
     return values
 

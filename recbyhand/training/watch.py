@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recbyhand.training.rows import values as values_of
+
 EVERY = {
     "cpu": 1
 }  # steps from one look to the next; on any other kind of device, where a look waits for it, 50
@@ -63,7 +65,7 @@ class Watch:
 
     def _wrong_gradients(self) -> list[str]:
         given = ((name, p.grad) for name, p in self.model.named_parameters() if p.grad is not None)
-        return [name for name, gradient in given if not gradient.isfinite().all()]
+        return [name for name, gradient in given if not values_of(gradient).isfinite().all()]
 
     def _not_finite(self, what: str, rows: Tensor) -> FloatingPointError:
         some = ", ".join(map(str, rows[:8].tolist())) + (
