@@ -54,7 +54,7 @@ def _start(e, start):
     "The start vector, once per row, then all events: L + 1 places.",
     "`start.expand(len(e), 1, -1)` is (B, 1, d). Concatenate along dim=1.",
     todo="Complete the function `shifted(e, start)`: it returns a tensor of shape (B, L + 1, d).",
-    solved="Right. Place k now holds event k - 1 of the question's answer: it has not been read yet.",
+    solved="Right. Place k holds event k and is asked for event k + 1, which stands behind it.",
 )
 def joint_2(answer):
     function(
