@@ -147,7 +147,7 @@ def _costs(s, tokens, E, first=0):
 @exercise(
     "joint-4",
     "State k answers for event k + 1: states 0 ... L - 1 for the L tokens. Only real events count.",
-    "`logits = s[:, :-1][mask] @ E.T` is (N, M), and `tokens[mask]` are the N answers.",
+    "`logits = s[:, :-1][mask] @ E.T` has a row for each of the N questions, and `tokens[mask]` are the N answers.",
     "`F.cross_entropy(logits, tokens[mask])` has the softmax and the mean in it.",
     todo="Complete the function `next_loss(s, tokens, mask, E)`: it returns one number.",
     solved="Right. The newest state, s[:, -1] in a full row, answers no question here: it is kept for the click.",
