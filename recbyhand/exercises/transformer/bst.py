@@ -272,7 +272,7 @@ def bst_5(answer):
             ),
             (
                 lambda s, b: torch.stack([(b - s).mean(), (b - s).std(correction=0) / len(s) ** 0.5]),
-                "With S seeds divide the squares by S - 1: `std` does so by itself.",
+                "With S seeds divide the squares by S - 1. A tensor's `std` does so by itself, NumPy's with `ddof=1`.",
             ),
             (
                 lambda s, b: torch.stack([(b - s).mean(), ((b.var() + s.var()) / len(s)) ** 0.5]),
@@ -287,6 +287,10 @@ def bst_5(answer):
                 "The mean is asked for, not the median.",
             ),
             (lambda s, b: (b - s).mean(), "One number is missing: the standard error."),
+            (
+                lambda s, b: torch.stack([(b - s).mean(), (b - s).var() / len(s)]),
+                "That is the square of the standard error: take its root.",
+            ),
             (
                 lambda s, b: torch.stack([(b - s).sum(), (b - s).std() / len(s) ** 0.5]),
                 "The mean gain is asked for, not the sum of the gains.",

@@ -262,6 +262,11 @@ def leak_5(answer):
             True,
             "This one shows the next event behind a layer norm: the sum of its output is constant. Take every element.",
         ),
+        (
+            lambda x: x + x.roll(-1, 1) - x.roll(-1, 1).flip(2),
+            True,
+            "This one adds the next event so that its numbers cancel in the sum of an output. Take every element.",
+        ),
         *((f, True, "Just one place looks one step ahead here. Test every t and every s.") for f in later),
         (
             lambda x: x + torch.nn.functional.pad(x[:, 2:], (0, 0, 0, 2)),

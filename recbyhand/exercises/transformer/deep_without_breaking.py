@@ -75,6 +75,10 @@ def deep_2(answer):
             (_norm_slip(axes=(0, 1)), "You average over events: that is batch norm. Take the last axis."),
             (_norm_slip(axes=(1,)), "You average over the events of a sequence. Take the last axis."),
             (_norm_slip(axes=(-2, -1)), "Mean and variance belong to one event: the last axis only."),
+            (
+                lambda x, g, b, eps=1e-5: g * (x - x.mean()) / x.std() + b,
+                "One mean for all numbers of x. Each event has its own: the last axis, `keepdim=True`.",
+            ),
             (_norm_slip(gain=False), "The gain g is missing."),
             (_norm_slip(bias=False), "The bias b is missing."),
             (_norm_slip(gain=False, bias=False), "Gain and bias are missing: the source's formula, too."),
@@ -202,6 +206,14 @@ def deep_4(answer):
                 "The second way around must carry the result of the first half.",
             ),
             (lambda x, f, h, n, m: x + f(n(x)), "The feed-forward half is missing."),
+            (
+                lambda x, f, h, n, m: x + h(m(f(n(x)))),
+                "One way around for both parts. Each part has its own: two additions.",
+            ),
+            (
+                lambda x, f, h, n, m: x + n(f(x)) + m(h(x + n(f(x)))),
+                "The norm stands behind each part. Put it before: x + part(norm(x)).",
+            ),
             (lambda x, f, h, n, m: _pre(x, f, h, lambda v: v, lambda v: v), "The norms are missing."),
             (
                 lambda x, f, h, n, m: m(n(x) + f(n(x))) + h(m(n(x) + f(n(x)))),
@@ -264,6 +276,10 @@ def deep_5(answer):
             (
                 counts(lambda d, h: 4 * d * d, lambda d, h: 2 * d * h, n),
                 "The biases are missing in both parts.",
+            ),
+            (
+                counts(lambda d, h: 4 * d * d, lambda d, h: 2 * d * h, lambda d, h: 2 * d),
+                "The biases are missing in all three; the two norms have a gain and a bias each.",
             ),
             (counts(a, lambda d, h: 2 * d * h + d, n), "The bias of the hidden layer is missing: h numbers."),
             (

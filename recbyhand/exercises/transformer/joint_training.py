@@ -54,7 +54,7 @@ def _start(e, start):
     "The start vector, once per row, then all events: L + 1 places.",
     "`start.expand(len(e), 1, -1)` is (B, 1, d). Concatenate along dim=1.",
     todo="Complete the function `shifted(e, start)`: it returns a tensor of shape (B, L + 1, d).",
-    solved="Right. Place k now holds event k - 1 of the question's answer: it has not been read yet.",
+    solved="Right. Place k holds event k and is asked for event k + 1, which stands behind it.",
 )
 def joint_2(answer):
     function(
@@ -147,7 +147,7 @@ def _costs(s, tokens, E, first=0):
 @exercise(
     "joint-4",
     "State k answers for event k + 1: states 0 ... L - 1 for the L tokens. Only real events count.",
-    "`logits = s[:, :-1][mask] @ E.T` is (N, M), and `tokens[mask]` are the N answers.",
+    "`logits = s[:, :-1][mask] @ E.T` has a row for each of the N questions, and `tokens[mask]` are the N answers.",
     "`F.cross_entropy(logits, tokens[mask])` has the softmax and the mean in it.",
     todo="Complete the function `next_loss(s, tokens, mask, E)`: it returns one number.",
     solved="Right. The newest state, s[:, -1] in a full row, answers no question here: it is kept for the click.",

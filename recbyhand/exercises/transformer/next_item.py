@@ -229,6 +229,10 @@ def next_4(answer):
                 lambda a, o, n, k: (a * n / o < k).float(),
                 "You took the mean number of better ones. The number varies: it is binomial.",
             ),
+            (
+                _chance(k_plus=1, point=True),
+                "That is exactly k better ones. A hit has fewer: sum over 0 to k - 1.",
+            ),
             (lambda a, o, n, k: 1 - a / o, "That is one draw. Here are n, and k - 1 of them may be better."),
             (_chance(n_plus=1), "n films are drawn; the liked one is not among them."),
             (

@@ -95,6 +95,10 @@ def pos_2(answer):
             (_table_slip(first=1), "Positions count from 0: the first row is (0, 1, 0, 1, ...)."),
             (_table_slip(exponent=lambda j, d: j / d), "Both columns of a pair share one angle."),
             (_table_slip(exponent=lambda j, d: (j // 2) / d), "The exponent is 2i / d, not i / d."),
+            (
+                _table_slip(exponent=lambda j, d: 2 * (j - j % 2) / d),
+                "The exponents are twice as large: an even column j is 2i already, so it is j / d.",
+            ),
             (_table_slip(even=math.cos, odd=math.sin), "The even columns have the sine."),
             (_table_slip(halves=True), "All sines first, then all cosines: they should alternate."),
             (
@@ -125,6 +129,10 @@ def pos_3(answer):
         oracle=lambda D, d: float(_table(D + 6, d)[D + 5] @ _table(D + 6, d)[5]),
         wrong=[
             (lambda D, d: waves(D, d, math.sin), "sin M sin N + cos M cos N is a cosine of the difference."),
+            (
+                lambda D, d: waves(D, d) + waves(D, d, math.sin),
+                "The two products of a pair make one cosine. There is no sine besides.",
+            ),
             (lambda D, d: waves(D, d, step=1), "The exponent of pair i is 2i / d."),
             (lambda D, d: waves(D, d, pairs=d), "There are d / 2 pairs, not d."),
             (lambda D, d: waves(D, d) * 2 / d, "That is the mean over the pairs: sum up."),

@@ -105,8 +105,13 @@ def qkv_2(answer):
             (_attention_slip(divide=lambda d: 1), "The division by the root of d_k is missing."),
             (_attention_slip(divide=lambda d: d), "You divide by d_k; take its root."),
             (_attention_slip(turned=True), "The mask is turned round: True means *may look*."),
+            (_attention_slip(turned=True, fill=-1e9), "The mask is turned round: True means *may look*."),
             (_attention_slip(masked=False), "The mask is not used."),
             (_attention_slip(axis=0), "The softmax runs over the queries. Each row must sum to 1: dim=-1."),
+            (
+                _attention_slip(axis=0, fill=-1e9),
+                "The softmax runs over the queries. Each row must sum to 1: dim=-1.",
+            ),
             (_attention_slip(fill=0.0), "A score of 0 is not *no weight*: the softmax gives it exp(0) = 1."),
             (
                 _attention_slip(after=True),

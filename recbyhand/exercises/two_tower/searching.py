@@ -130,6 +130,7 @@ def search_3(answer):
                 "A number of a codebook takes 4 bytes.",
             ),
             (lambda films, d, M: films * M * 8 + 256 * d * 4, "A piece's code is one byte, which is 8 bits."),
+            (lambda films, d, M: films + 256 * d * 4, "A film has M pieces, and so M bytes."),
             (lambda films, d, M: films * M * 4 + 256 * d * 4, "A piece's code is one byte, not four."),
             (lambda films, d, M: 256 * d * 4, "These are the codebooks. Each film takes M bytes besides."),
             (lambda films, d, M: 8 * (films * M + 256 * d * 4), "Those are bits. A byte has eight."),
@@ -267,6 +268,11 @@ def _smallest(retrieved, ranked, relevant, part=0.9, own=True, liked=True, swapp
     return 0
 
 
+def _passes(retrieved, ranked, relevant, k):
+    good = _first(ranked, 10) & relevant
+    return (_first(retrieved, k) & good).sum() >= 0.9 * good.sum()
+
+
 @exercise(
     "search-5",
     "Mark the films that are relevant and among the ranker's first ten; then count how many are retrieved.",
@@ -305,6 +311,10 @@ def search_5(answer):
             ),
             (lambda a, b, c: _smallest(a, b, c, part=1.0), "You ask for all of them; nine tenths will do."),
             (lambda a, b, c: _smallest(a, b, c, part=0.5), "Half of them is not nine tenths."),
+            (
+                lambda a, b, c: next((k for k in range(1, 101) if _passes(a, b, c, k)), 0),
+                "You try every k. Only 10, 20, 50 and 100 are asked about.",
+            ),
             (_largest, "The smallest of them is asked for: begin with 10."),
             (
                 lambda a, b, c: _smallest(a, b, c, part=0.9001),

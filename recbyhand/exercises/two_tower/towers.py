@@ -21,9 +21,9 @@ def tower_1(answer):
     one_of_wrong(
         answer,
         [
-            (s.softmax(0) @ E_1, "The division by 2, the root of d_k, is missing."),
-            ((s / 4).softmax(0) @ E_1, "You divided by d_k; take its root, 2."),
-            ((s / 2**0.5).softmax(0) @ E_1, "Here d_k is 4: divide by 2, not by the root of 2."),
+            (s.softmax(0) @ E_1, "The division by 2 is missing."),
+            ((s / 4).softmax(0) @ E_1, "You divided by 4. Divide by 2."),
+            ((s / 2**0.5).softmax(0) @ E_1, "Divide by 2 here, not by the root of 2."),
             ((s / 2) @ E_1, "The softmax is missing: these are scores, not weights."),
             (E_1.mean(0), "That is the mean: the query has no say."),
             ((s / 2).softmax(0), "These are the three weights. Now sum the films with them."),
@@ -90,6 +90,10 @@ def tower_2(answer):
             (
                 _pool_slip(fill=torch.finfo(torch.float32).min),
                 "An empty history must give zeros; yours takes the mean of its padding.",
+            ),
+            (
+                lambda q, e, mask: _pool_slip(masked=False)(q, e * mask[..., None], mask),
+                "A film of zeros has the score 0, and so a weight: fill the scores with minus infinity.",
             ),
             (
                 lambda q, e, mask: (e * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1),
@@ -165,6 +169,10 @@ def tower_3(answer):
             (lambda s: 2 - 2 * s**2, "The product itself is in the mixed term, not its square."),
             (lambda s: -2 * s, "u · u and v · v are missing: 1 each."),
             (lambda s: 1 - 2 * s, "u · u and v · v are 1 each: 2 together."),
+            (
+                lambda s: (1 - s) ** 2,
+                "These are two vectors, not two numbers: multiply out (u - v) · (u - v).",
+            ),
             (lambda s: s, "That is the product. The distance falls as it grows: multiply out."),
             (lambda s: s**2, "That is the square of the product. Multiply out (u - v) · (u - v)."),
         ],
@@ -211,6 +219,10 @@ def tower_4(answer):
             ),
             (lambda u, v, seen, k: _top(u, v, seen, k, largest=False), "These are the worst films."),
             (
+                lambda u, v, seen, k: (u @ v.T).masked_fill(seen, -torch.inf).sort(dim=1).indices[:, :k],
+                "Smallest first: what was seen stands at the front. Sort with `descending=True`.",
+            ),
+            (
                 lambda u, v, seen, k: _top(u, v, seen, k).flip(1),
                 "The best comes first: your order is turned round.",
             ),
@@ -245,6 +257,7 @@ def tower_4(answer):
 @exercise(
     "tower-5",
     "Two histories that differ only where the mask is False, one function, two vectors: equal or not?",
+    "`mask = torch.arange(5) < torch.arange(6)[:, None]` has a row for each number of real events.",
     "`torch.where(mask[..., None], e, noise)` replaces what is padded. Compare with a tolerance.",
     todo="Complete the function `padding_speaks(f)`: it returns True or False.",
 )
@@ -269,14 +282,14 @@ def tower_5(answer):
         (
             lambda e, mask: e[:, 0],
             True,
-            "It reads the first place, even of an empty history: draw a mask with 0 real events, too.",
+            "It reads the first place, even of an empty history: one row of your mask must have 0 real events.",
         ),
         (
             lambda e, mask: torch.where(
                 mask.sum(1, keepdim=True) > 1, (e * mask[..., None]).sum(1), e.sum(1)
             ),
             True,
-            "It speaks for short histories only: compare every row of the batch.",
+            "It speaks for short histories only: have a row for each length, 0 to 5, and compare all rows.",
         ),
         (
             lambda e, mask: torch.where(mask.any(1, keepdim=True), e.sum(1), (e * mask[..., None]).sum(1)),

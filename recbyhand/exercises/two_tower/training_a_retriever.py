@@ -109,6 +109,14 @@ def retr_2(answer):
                 _slip(dim=0),
                 "The softmax runs over the users. Each user chooses among films: over the columns of a row.",
             ),
+            (
+                lambda u, v, q, tau: -(u @ v.T / tau - q.log()).log_softmax(1)[:, 0].mean(),
+                "You take the first film as the like of all. The like of row b stands in column b.",
+            ),
+            (
+                lambda u, v, q, tau: -(u @ v.T / tau - q.log()).softmax(1).log_softmax(1).diagonal().mean(),
+                "`cross_entropy` has the softmax inside: give it the logits as they are.",
+            ),
             (_slip(total=True), "A mean over the batch, not a sum."),
             (_slip(sign=1), "The sign is turned round: a loss is not negative."),
             (
@@ -231,6 +239,10 @@ def retr_4(answer):
         wrong=[
             (
                 lambda s, r, k: (_found(s, r, k)[some(r)] / k).mean(),
+                "You divided by k: that is precision. Recall divides by what there is to find.",
+            ),
+            (
+                lambda s, r, k: (_found(s, r, k) / k).mean(),
                 "You divided by k: that is precision. Recall divides by what there is to find.",
             ),
             (

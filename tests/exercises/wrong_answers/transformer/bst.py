@@ -87,3 +87,14 @@ WRONG += [
     ("bst-3", "one column too far", lambda W, d_e: W.tensor_split((d_e + 1,), 1), "One column too far"),
     ("bst-5", "sum", lambda a, b: ((b - a).sum(), (b - a).std() / len(a) ** 0.5), "not the sum"),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [
+    (
+        "bst-5",
+        "NumPy's deviation",
+        lambda a, b: ((b - a).mean(), (b - a).numpy().std() / len(a) ** 0.5),
+        "ddof=1",
+    ),
+    ("bst-5", "square of the error", lambda a, b: ((b - a).mean(), (b - a).var() / len(a)), "take its root"),
+]

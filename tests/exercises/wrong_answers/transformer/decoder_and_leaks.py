@@ -110,3 +110,13 @@ WRONG += [
         "take its root",
     ),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [
+    (
+        "leak-5",
+        "sum, saved by rounding",
+        lambda f: bool((gradient(f, lambda out: [row.sum() for row in out]).triu(1) != 0).any()),
+        "cancel in the sum",
+    ),
+]

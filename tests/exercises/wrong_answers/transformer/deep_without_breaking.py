@@ -117,3 +117,27 @@ WRONG += [
     ("deep-3", "one too few", lambda w, n: (1 + w) ** (n - 1), "One layer is missing"),
     ("deep-4", "both ways round normed", normed_twice, "Both ways around"),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+
+
+def one_way_around(x, attention, feed_forward, norm_1, norm_2):
+    return feed_forward(norm_2(attention(norm_1(x)))) + x
+
+
+def norm_behind_the_part(x, attention, feed_forward, norm_1, norm_2):
+    x = x + norm_1(attention(x))
+    return x + norm_2(feed_forward(x))
+
+
+WRONG += [
+    (
+        "deep-2",
+        "no axis at all",
+        lambda x, g, b, eps=1e-5: (x - x.mean()) / x.std() * g + b,
+        "for all numbers",
+    ),
+    ("deep-4", "one way around", one_way_around, "One way around"),
+    ("deep-4", "norm behind the part", norm_behind_the_part, "behind each part"),
+    ("deep-5", "no bias at all", lambda d, h: (4 * d**2, 2 * d * h, 2 * d), "in all three"),
+]

@@ -133,3 +133,6 @@ WRONG += [
         "a verdict for each film",
     ),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [("next-4", "exactly k", sampled(lambda k: k, lambda k: k + 1), "exactly k better ones")]

@@ -122,3 +122,27 @@ WRONG += [
         "no absolute value",
     ),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [
+    (
+        "pos-2",
+        "2i twice",
+        lambda n, d: torch.stack(
+            [
+                f(torch.arange(n)[:, None] / 10000 ** (2 * torch.arange(0, d, 2) / d))
+                for f in (torch.sin, torch.cos)
+            ],
+            -1,
+        ).flatten(1)[:, :d],
+        "twice as large",
+    ),
+    (
+        "pos-3",
+        "a sine besides",
+        lambda D, d: sum(
+            math.sin(D / 10000 ** (2 * i / d)) + math.cos(D / 10000 ** (2 * i / d)) for i in range(d // 2)
+        ),
+        "no sine besides",
+    ),
+]

@@ -94,3 +94,19 @@ WRONG += [
         "divide it by T",
     ),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [
+    (
+        "qkv-2",
+        "mask turned, -1e9",
+        lambda q, k, v, m: (q @ k.T / k.shape[1] ** 0.5).masked_fill(m, -1e9).softmax(-1) @ v,
+        "turned round",
+    ),
+    (
+        "qkv-2",
+        "over the queries, -1e9",
+        lambda q, k, v, m: (q @ k.T / k.shape[1] ** 0.5).masked_fill(~m, -1e9).softmax(0) @ v,
+        "over the queries",
+    ),
+]

@@ -122,3 +122,17 @@ WRONG += [
     ("search-5", "more than nine tenths", lambda a, b, c: passing(a, b, c, part=0.901), "At least"),
     ("search-3", "d numbers of a byte", lambda films, d, M: films * M + 256 * M * d, "with 4 bytes each"),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+
+
+def any_k(retrieved, ranked, relevant):
+    place, ours = (-retrieved).argsort(1).argsort(1), ((-ranked).argsort(1).argsort(1) < 10) & relevant
+    shares = [(ours & (place < k)).sum() / ours.sum() for k in range(1, 101)]
+    return next((k for k, share in enumerate(shares, 1) if share >= 0.9), 0)
+
+
+WRONG += [
+    ("search-3", "one byte a film", lambda films, d, M: films + 1024 * d, "M pieces"),
+    ("search-5", "every k", any_k, "You try every k"),
+]

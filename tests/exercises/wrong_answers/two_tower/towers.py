@@ -50,8 +50,8 @@ def exact(f):
 
 
 WRONG = [
-    ("tower-1", "no division", torch.softmax(S, 0) @ E, "root of d_k, is missing"),
-    ("tower-1", "divided by 4", torch.softmax(S / 4, 0) @ E, "take its root"),
+    ("tower-1", "no division", torch.softmax(S, 0) @ E, "division by 2 is missing"),
+    ("tower-1", "divided by 4", torch.softmax(S / 4, 0) @ E, "You divided by 4"),
     ("tower-1", "no softmax", [1.0, 2.0], "The softmax is missing"),
     ("tower-1", "mean", [4 / 3, 0.0], "That is the mean"),
     ("tower-1", "weights", torch.softmax(S / 2, 0), "three weights"),
@@ -114,4 +114,33 @@ WRONG += [
         ),
         "rank by distance",
     ),
+]
+
+# Found by a student who worked through the chapter from the text alone.
+
+
+def empty_or_long(f):
+    """Its empty history has no padding at the first place."""
+    e, mask = torch.randn(4, 5, 3), torch.arange(5) < torch.tensor([2, 3, 4, 5])[:, None]
+    mask[0] = torch.tensor([False, True, True, False, True])
+    noisy = torch.where(mask[..., None], e, torch.randn_like(e))
+    return not torch.allclose(f(e, mask), f(noisy, mask), atol=1e-5)
+
+
+WRONG += [
+    ("tower-1", "root of 2", torch.softmax(S / 2**0.5, 0) @ E, "not by the root of 2"),
+    (
+        "tower-2",
+        "films of zeros",
+        lambda q, e, mask: pool(mask_it=False)(q, e * mask[..., None], mask),
+        "of zeros",
+    ),
+    ("tower-3", "numbers", lambda s: (s - 1) ** 2, "not two numbers"),
+    (
+        "tower-4",
+        "smallest first",
+        lambda u, v, seen, k: (u @ v.T).masked_fill(seen, float("-inf")).argsort(1)[:, :k],
+        "Smallest first",
+    ),
+    ("tower-5", "empty or long", empty_or_long, "a row for each length"),
 ]

@@ -112,3 +112,25 @@ WRONG += [
     ("retr-5", "one below", lambda s, c, a: s + a * ((c + 1) / (c.sum() + 1)).log(), "once more below"),
     ("retr-5", "power", lambda s, c, a: s + share(c) ** a, "to the power"),
 ]
+
+# Found by a student who worked through the chapter from the text alone.
+WRONG += [
+    (
+        "retr-2",
+        "the first film",
+        lambda u, v, q, t: F.cross_entropy(u @ v.T / t - q.log(), torch.zeros(len(u), dtype=torch.long)),
+        "the first film",
+    ),
+    (
+        "retr-2",
+        "softmax twice",
+        lambda u, v, q, t: F.cross_entropy((u @ v.T / t - q.log()).softmax(1), torch.arange(len(u))),
+        "has the softmax inside",
+    ),
+    (
+        "retr-4",
+        "precision of all users",
+        recall(lambda f, r, k: f / k, leave_out=False),
+        "that is precision",
+    ),
+]
