@@ -27,6 +27,7 @@ from recbyhand.layers.graph import (
     scatter_softmax,
     scatter_sum,
     sum_neighbours,
+    sum_weighted_neighbours,
     with_self_loops,
 )
 from recbyhand.layers.interactions import FMInteraction, PairwiseInteraction
@@ -114,6 +115,7 @@ __all__ = [
     "scatter_softmax",
     "scatter_sum",
     "sum_neighbours",
+    "sum_weighted_neighbours",
     "weighted_sum",
     "with_self_loops",
 ]

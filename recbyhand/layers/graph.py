@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 def check_edges(edges: Tensor, n: int) -> None:
@@ -103,6 +104,45 @@ def sample_neighbours(edges: Tensor, n: int, most: int, generator: torch.Generat
 # ------------------------------------------------------------------------------------------------------ attention
 
 
+def sum_weighted_neighbours(a: Tensor, v: Tensor, edges: Tensor) -> Tensor:
+    r"""$\sum_{j \in N(i)} \alpha_{ij} v_j$: weights a (E, H), values v (N, H, d), edges (2, E) -> (N, H, d).
+
+    The same as `scatter_sum(a[..., None] * v[source], target, n)`. That would write a message (H, d) per edge to
+    memory, keep it for the gradient and write three more there, which takes longer than the arithmetic. Here a few
+    thousand edges have their turn at a time, their messages stay in the processor's cache, and none is kept.
+    """
+    return WeightedSum.apply(a, v, *edges)
+
+
+class WeightedSum(torch.autograd.Function):
+    """`sum_weighted_neighbours` and its first derivatives, portion by portion."""
+
+    @staticmethod
+    def forward(ctx, a, v, source, target):
+        ctx.save_for_backward(a, v, source, target)
+        out = v.new_zeros(v.shape, dtype=torch.result_type(a, v))  # (N, H, d)
+        for a_ij, j, i in portions(a, source, target):
+            out.index_add_(0, i, a_ij[..., None] * v.index_select(0, j))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, to_out):
+        a, v, source, target = ctx.saved_tensors
+        to_a, to_v = [], torch.zeros_like(to_out)  # (N, H, d)
+        for a_ij, j, i in portions(a, source, target):
+            to_i = to_out.index_select(0, i)  # (e, H, d)
+            to_a.append((to_i * v.index_select(0, j)).sum(-1))  # (e, H)
+            to_v.index_add_(0, j, a_ij[..., None] * to_i)
+        return torch.cat(to_a), to_v, None, None
+
+
+def portions(*of_edges: Tensor):
+    """Some edges of each tensor (E, ...) after the other; on a GPU, which has no such cache, all at once."""
+    at_once = 8192 if of_edges[0].device.type == "cpu" else max(1, len(of_edges[0]))
+    return zip(*(x.split(at_once) for x in of_edges))
+
+
 class EdgeAttention(nn.Module):
     r"""What the forms share: score every edge, softmax per node, weighted sum of the sources' values, per head.
 
@@ -155,11 +195,9 @@ class EdgeAttention(nn.Module):
         check_edges(edges, len(h))
         if self.self_loops:
             edges = with_self_loops(edges, len(h))  # (2, E)
-        source, target = edges
         v, e = self.values_and_scores(h, edges)  # (N, H, d), (E, H)
-        a = scatter_softmax(e, target, len(h))  # (E, H)
-        messages = self.dropout(a)[..., None] * v.index_select(0, source)  # (E, H, d)
-        out = scatter_sum(messages, target, len(h))  # (N, H, d)
+        a = scatter_softmax(e, edges[1], len(h))  # (E, H)
+        out = sum_weighted_neighbours(self.dropout(a), v, edges)  # (N, H, d)
         out = out.flatten(1) if self.concat else out.mean(1)  # (N, H * d) or (N, d)
         out = out if self.bias is None else out + self.bias
         return (out, edges, a) if return_weights else out

@@ -18,6 +18,7 @@ from recbyhand.layers import (
     sample_neighbours,
     scatter_softmax,
     sum_neighbours,
+    sum_weighted_neighbours,
     with_self_loops,
 )
 
@@ -222,6 +223,44 @@ def test_scatter_softmax_survives_huge_scores(dtype):
 def test_scatter_softmax_gradcheck():
     scores = torch.randn(12, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda s: scatter_softmax(s, EDGES[1], N), scores)
+
+
+# --- the weighted sum, portion by portion ---------------------------------------------------------------------------
+
+
+def test_weighted_sum_is_the_sum_of_all_messages():
+    """More edges than one portion holds: values and gradients of the plain formula."""
+    n, e = 50, 20_000
+    edges = torch.randint(n, (2, e))
+    a = torch.randn(e, 3, dtype=torch.float64, requires_grad=True)
+    v = torch.randn(n, 3, 2, dtype=torch.float64, requires_grad=True)
+    to_out = torch.randn(n, 3, 2, dtype=torch.float64)
+    got = sum_weighted_neighbours(a, v, edges)
+    plain = torch.zeros_like(v).index_add(0, edges[1], a[..., None] * v[edges[0]])
+    torch.testing.assert_close(got, plain, rtol=0, atol=1e-11)
+    for mine, theirs in zip(
+        torch.autograd.grad(got, (a, v), to_out), torch.autograd.grad(plain, (a, v), to_out)
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-11)
+
+
+def test_weighted_sum_keeps_no_message_for_the_gradient():
+    """What is kept is no larger than its inputs: with all messages, it would hold E * H * d numbers."""
+    n, e, heads, d = 20, 10_000, 4, 64
+    kept = []
+    a, v = torch.rand(e, heads, requires_grad=True), torch.rand(n, heads, d, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+        sum_weighted_neighbours(a, v, torch.randint(n, (2, e))).sum().backward()
+    assert max(kept) < e * heads * d / 10
+
+
+def test_weighted_sum_of_mixed_precision_is_that_of_the_wider():
+    """Under autocast values are bfloat16 where weights are float32."""
+    edges = torch.tensor([[0, 1, 1], [1, 0, 1]])
+    a, v = torch.rand(3, 1, requires_grad=True), torch.rand(2, 1, 4, dtype=torch.bfloat16, requires_grad=True)
+    out = sum_weighted_neighbours(a, v, edges)
+    out.sum().backward()
+    assert (out.dtype, a.grad.dtype, v.grad.dtype) == (torch.float32, torch.float32, torch.bfloat16)
 
 
 # --- properties ----------------------------------------------------------------------------------------------------
