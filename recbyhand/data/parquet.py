@@ -64,9 +64,7 @@ class Stored(Tables):
             **{name: value for name, value in vars(tables).items() if name != "ratings"}, ratings=None
         )
         self.columns = columns  # item (E,), rating (E,), time (E,); an item is its row in `items`
-        self.start = (
-            start  # (users + 1,) the events of the user in row u of `users` are start[u] ... start[u + 1] - 1
-        )
+        self.start = start  # (users + 1,) of the user in row u of `users`: events start[u] ... start[u + 1] - 1
         self.rows, self.folder, self.keep = rows, folder, keep
 
     @property
@@ -78,10 +76,8 @@ class Stored(Tables):
         return table.sort_values("time", kind="stable", ignore_index=True)
 
     @ratings.setter
-    def ratings(
-        self, _
-    ) -> None:  # Tables has a column of this name, and here it is made when it is asked for
-        pass
+    def ratings(self, _) -> None:
+        """Tables has a field of this name; here it is made when it is asked for."""
 
     def check_like(self, like: float) -> None:
         check_like(pd.Series([self.columns["rating"].max().item()]), like)
@@ -298,10 +294,8 @@ def _read(path, names: list[str], rows: int) -> Iterator[tuple[str, pd.DataFrame
         )
     for file in files:
         scan = polars.scan_parquet(file)
-        if {*names} <= {
-            *scan.collect_schema().names()
-        }:  # else all are read, so that what is meant can be named
-            scan = scan.select(names)
+        if {*names} <= {*scan.collect_schema().names()}:
+            scan = scan.select(names)  # else all are read, so that what is meant can be named
         n = scan.select(polars.len()).collect().item()
         for at in range(0, n, rows):
             part = scan.slice(at, rows).collect()
