@@ -64,7 +64,7 @@ class Stored(Tables):
             **{name: value for name, value in vars(tables).items() if name != "ratings"}, ratings=None
         )
         self.columns = columns  # item (E,), rating (E,), time (E,); an item is its row in `items`
-        self.start = start  # (users + 1,) of the user in row u of `users`: events start[u] ... start[u + 1] - 1
+        self.start = start  # (users + 1,) user u of `users` has the events start[u] ... start[u + 1] - 1
         self.rows, self.folder, self.keep = rows, folder, keep
 
     @property
