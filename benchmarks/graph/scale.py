@@ -3,8 +3,9 @@
 A step is forward, backward and AdamW on the whole graph at once, so it is an epoch over its edges. Two families of
 random graphs: "sparse" has ten edges per node and grows in nodes, too; "dense" always has 10,000 nodes. Vectors of 16
 numbers, four heads of eight. PyTorch Geometric's GATConv and GATv2Conv stand beside ours at the same sizes; "GATLayer,
-all messages" is ours with every message written to memory, as theirs are. Layers take turns on one thread, and the fastest of the steps counts, as what else the machine does can only slow one down;
-`median_seconds` is the middle one. `peak_gib` is the largest memory the process has held so far.
+all messages" is ours with every message written to memory, as theirs are. Layers take turns on one thread, and the
+fastest of the steps counts, as what else the machine does can only slow one down; `median_seconds` is the middle one.
+`peak_gib` is the largest memory the process has held so far.
 """
 
 from __future__ import annotations
