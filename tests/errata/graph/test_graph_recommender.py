@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,7 +16,7 @@ from recbyhand.models import BST, GraphAttentionRecommender, LightGCN
 from tests.errata import fails
 from tests.factories import make_schema
 
-USERS, ITEMS = 10, 5
+ITEMS = 5
 SCHEMA = make_schema(n_users=12, n_items=9)
 GRAPH = Graph(
     torch.tensor([2, 2, 3, 3, 4]),
@@ -26,18 +25,6 @@ GRAPH = Graph(
     SCHEMA.n_users,
     SCHEMA.n_items,
 )
-
-
-def test_g06_users_have_a_table_of_their_own():
-    def check(table):
-        try:
-            found = table(torch.arange(USERS))
-        except IndexError as error:
-            raise AssertionError from error
-        assert found.shape == (USERS, 8)
-
-    check(nn.Embedding(USERS, 8))
-    fails(check, nn.Embedding(ITEMS, 8))  # the source's: as many rows as items
 
 
 class Wrapper(Dataset):
@@ -51,78 +38,6 @@ class Wrapper(Dataset):
 
     def __getitem__(self, i):
         return self.matrix[i], torch.tensor(float(i < 3))
-
-
-def served(shadow: bool, users: int, epochs: int = 2) -> list[int]:
-    """How many users each epoch serves."""
-    matrix, counts = torch.rand(5 if shadow else users, 5), []
-    for _ in range(epochs):
-        count = 0
-        if shadow:  # the loop's variable takes the name of the matrix
-            for matrix, _target in Wrapper(matrix, users):  # noqa: B007, B020
-                count += 1
-        else:
-            for _row, _target in Wrapper(matrix, users):
-                count += 1
-        counts.append(count)
-    return counts, matrix.dim()
-
-
-def test_g08_every_epoch_serves_every_user():
-    def check(shadow):
-        counts, dim = served(shadow, USERS)
-        assert counts == [USERS, USERS]
-        assert dim == 2  # the matrix is still a matrix
-
-    check(False)
-    fails(check, True)
-
-
-def test_g09_a_score_per_edge_and_labels_that_are_floats():
-    def check(score, label):
-        try:
-            loss = F.binary_cross_entropy_with_logits(score, label)
-        except (ValueError, RuntimeError) as error:
-            raise AssertionError from error
-        assert score.shape == label.shape
-        assert loss.isfinite()
-
-    u, v = torch.randn(USERS, 8), torch.randn(USERS, 8)
-    label = (torch.arange(USERS) < 3).long()
-    check((u * v).sum(1), label.float())
-    fails(check, torch.randn(ITEMS), label)  # an embedding of 5 numbers against 10 targets
-    fails(check, (u * v).sum(1), label)  # whole numbers
-
-
-def auc(label, score):
-    return rbh.metrics.auc(label.numpy(), score.numpy())
-
-
-def test_g10_true_edges_beat_shuffled_ones():
-    g = torch.Generator().manual_seed(0)
-    taste = torch.arange(40) % 2  # two groups of people, two of films
-    likes = (
-        torch.rand(40, 20, generator=g) < torch.where(taste[:, None] == torch.arange(20) % 2, 0.6, 0.1)
-    ).float()
-    held = (torch.rand(40, 20, generator=g) < 0.2) & (likes > 0)
-    known = likes * ~held
-    asked = held | (likes == 0)
-
-    def measured(edges):
-        score = edges @ edges.T @ edges
-        return auc(held[asked], score[asked])
-
-    def by_number(edges):  # the project's target: user number below 3; no item, no edge is asked
-        score = (torch.arange(40) < 3).float()[:, None].expand(-1, 20)
-        return auc(held[asked], score[asked])
-
-    def check(quality):
-        shuffled = known[:, torch.randperm(20, generator=g)].flatten()
-        shuffled = shuffled[torch.randperm(len(shuffled), generator=g)].view(40, 20)
-        assert quality(known) > quality(shuffled) + 0.1
-
-    check(measured)
-    fails(check, by_number)
 
 
 def test_g19_a_node_without_edges_is_itself_and_nothing_more():
