@@ -60,12 +60,27 @@ def near(table: pd.DataFrame, kind: str, free: Sequence) -> str | None:
     return str(exact[0]) if exact else None
 
 
+def _of_present(read, table: pd.DataFrame, column: str, name: str, wrong: list[str], remedy: str):
+    """Complains of what is missing in a column, and reads the rest: what is wrong there is said, too.
+
+    The result has NA where nothing was; None if the rest cannot be read, or there is none.
+    """
+    missing = table[column].isna().to_numpy(bool)
+    complain(wrong, name, table, missing, f"{column} is missing", remedy)
+    rest = None if missing.all() else read(table[~missing], column, name, wrong)
+    if rest is None:
+        return None
+    whole_ = np.full(len(table), pd.NA, dtype=object)
+    whole_[~missing] = rest.to_numpy(object)
+    return pd.Series(whole_, index=table.index)
+
+
 def ids(table: pd.DataFrame, column: str, name: str, kind: str, wrong: list[str]) -> pd.Series | None:
     """Ids as int64 or text."""
     values = table[column]
     if values.isna().any():
         remedy = f'name it, or drop the row: dropna(subset="{column}")'
-        return complain(wrong, name, table, values.isna(), f"{column} is missing", remedy)
+        return _of_present(lambda *of: ids(*of[:3], kind, of[3]), table, column, name, wrong, remedy)
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     text = f'make ids text: {name}["{column}"].astype(str)'
@@ -142,7 +157,7 @@ def seconds(table: pd.DataFrame, column: str, name: str, wrong: list[str]) -> pd
     if when or pd.api.types.is_timedelta64_dtype(values):
         if values.isna().any():
             remedy = f'drop the row, or correct it: dropna(subset="{column}")'
-            return complain(wrong, name, table, values.isna(), f"{column} is missing", remedy)
+            return _of_present(seconds, table, column, name, wrong, remedy)
         exact = values.astype("datetime64[ns]" if when else "timedelta64[ns]").astype("int64")
         if when and (exact < 0).any():
             problem = f"{column} {values[exact < 0].iloc[0]} lies before 1970"

@@ -288,7 +288,8 @@ def _events(ratings, user, item, rating, time, scale, wrong: list[str]) -> pd.Da
         found["time"] = pd.Series(np.arange(len(ratings)), index=ratings.index)
     events = pd.DataFrame({k: v for k, v in found.items() if v is not None}, index=ratings.index)
     if {"user", "item", "time"} <= {*events}:
-        twice = events.duplicated(["user", "item", "time"])
+        keys = events[["user", "item", "time"]]
+        twice = events.duplicated([*keys]) & keys.notna().all(axis=1)
         if twice.any():
             who, what, when = events.loc[twice.to_numpy(), ["user", "item", "time"]].iloc[0]
             if time in ratings and not pd.api.types.is_numeric_dtype(ratings[time]):
@@ -297,7 +298,7 @@ def _events(ratings, user, item, rating, time, scale, wrong: list[str]) -> pd.Da
             problem = f"user {readable(who)} {done} {readable(what)} at time {when} in a row above too"
             keys = f'["{user}", "{item}", "{time}"]'
             remedy = f"keep one: ratings.drop_duplicates({keys})"
-            if not ratings.duplicated([user, item, time]).any():  # they differ within the second
+            if time in ratings and not ratings[[user, item, time]].dropna().duplicated().any():
                 cut = f'ratings["{time}"] // 1'
                 if not pd.api.types.is_numeric_dtype(ratings[time]):
                     cut = f'ratings["{time}"].dt.floor("s")'
@@ -328,7 +329,7 @@ def _entities(table, kind: str, column: str, title: str | None, how: dict, wrong
         found[str(feature)] = columns.check_feature(table, feature, name, how, wrong)
     if found[kind] is None:
         return None
-    twice = found[kind].duplicated()
+    twice = found[kind].duplicated() & found[kind].notna()
     if twice.any():
         problem = f"{column} {readable(found[kind][twice].iloc[0])} has a row above too"
         complain(wrong, name, table, twice, problem, f'{name}.drop_duplicates("{column}")')
@@ -336,14 +337,22 @@ def _entities(table, kind: str, column: str, title: str | None, how: dict, wrong
 
 
 def _check_lost(ratings, events, name: str, table, kind: str, column: str, wrong: list[str]) -> None:
-    lost = ~events[kind].isin(table[kind])
+    lost = (
+        ~events[kind].isin(table[kind].dropna()) & events[kind].notna()
+    )  # missing ids are told of elsewhere
     if not lost.any():
         return
-    raw, known = events[kind][lost].iloc[0], table[kind].iloc[0]
+    raw, known = events[kind][lost].iloc[0], table[kind].dropna().iloc[0]
     if isinstance(raw, str) != isinstance(known, str):
-        remedy = (
-            f"ids such as {readable(raw)} and {readable(known)} never match: make both text with .astype(str)"
-        )
+        remedy = f"ids such as {readable(raw)} and {readable(known)} never match: "
+        text, others, place = events[kind].dropna(), table[kind].dropna(), f'ratings["{column}"]'
+        if isinstance(known, str):
+            text, others, place = others, text, f'{name}["{column}"]'
+        same = pd.to_numeric(text, errors="coerce").isin(others.astype("int64")).any()
+        if same and not text.isin(others.astype(str)).any():  # '373.0' for 373
+            remedy += f"make both numbers, pd.to_numeric({place})"
+        else:
+            remedy += "make both text with .astype(str)"
     else:
         remedy = f'add its row, or keep ratings[ratings["{column}"].isin({name}["{column}"])]'
     complain(wrong, "ratings", ratings, lost, f"{column} {readable(raw)} is not in {name}", remedy)

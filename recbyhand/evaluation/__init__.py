@@ -1,8 +1,8 @@
 """How good is a model, and how sure are we?
 
-`predict` asks a model for logits, `metrics` judges arrays of them, `ranking` judges lists of the whole catalogue,
-`differences` says how sure a difference is (over users, over seeds), `compare` sets models side by side and `table`
-shows them so, `recommend` makes the list that one user would see.
+`predict` asks a model for logits, `scale` whether they are logits, `metrics` judges arrays of them, `ranking` judges
+lists of the whole catalogue, `differences` says how sure a difference is (over users, over seeds), `compare` sets
+models side by side and `table` shows them so, `recommend` makes the list that one user would see.
 """
 
 from recbyhand.evaluation.compare import Comparison, compare, evaluate

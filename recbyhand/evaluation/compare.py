@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from recbyhand.evaluation import scale
 from recbyhand.evaluation.differences import interval, mean_influence, verdict
 from recbyhand.evaluation.metrics import INFLUENCE, array, auc, auc_se, gauc, log_loss, pair, users_of
 from recbyhand.evaluation.predict import predict
@@ -41,11 +42,13 @@ def evaluate(model: nn.Module, examples, by: str | None = None) -> pd.DataFrame:
     by        "cold" adds rows for warm examples (user and item both have training rows), cold users and cold
               items; an example of a cold user and a cold item counts in both
 
-    Where one class is missing, AUC is nan. Raises TypeError for what holds no examples, ValueError for none.
+    Where one class is missing, AUC is nan. Raises TypeError for what holds no examples, ValueError for none; warns of
+    probabilities in place of logits.
     """
     _check_examples(examples)
     logits = _scored(model, examples).numpy()
     label, user = array(examples.label), array(examples.user)
+    scale.check_labels(model, label, logits)
     name = type(model).__name__ if isinstance(model, nn.Module) else "given logits"
     if by is None:
         parts = {name: np.ones(len(label), dtype=bool)}

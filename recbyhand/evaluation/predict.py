@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recbyhand.arguments import whole
 from recbyhand.data.batch import batch_of
+from recbyhand.evaluation import scale
 
 __all__ = ["check_logits", "check_model", "check_schema", "device_of", "evaluating", "predict"]
 
@@ -87,7 +88,8 @@ def predict(model: nn.Module, examples, batch_size: int = 2048) -> Tensor:
     examples    whatever has a length and slices to a `Batch`: `task.test`, or a batch itself
     batch_size  rows scored at a time
 
-    Raises TypeError for what is no model, ValueError for a model of another schema or logits of a wrong shape.
+    Raises TypeError for what is no model, ValueError for a model of another schema or logits of a wrong shape; warns
+    of a model that returns probabilities.
     """
     check_schema(model, getattr(examples, "schema", None))
     batch_size = whole("batch_size", batch_size)
@@ -96,4 +98,6 @@ def predict(model: nn.Module, examples, batch_size: int = 2048) -> Tensor:
         for start in range(0, len(examples), batch_size):
             batch = batch_of(examples, slice(start, start + batch_size)).to(device)
             logits.append(check_logits(model, model(batch), len(batch)).float().cpu())
+            if start == 0:
+                scale.check_first(model, batch, logits[0])
     return torch.cat(logits) if logits else torch.zeros(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import pandas as pd
@@ -9,7 +10,8 @@ import torch
 from torch import nn
 
 from recbyhand.arguments import whole
-from recbyhand.evaluation.predict import check_schema
+from recbyhand.evaluation import scale
+from recbyhand.evaluation.predict import check_schema, device_of, evaluating
 from recbyhand.evaluation.ranking import score_catalogue
 
 __all__ = ["recommend"]
@@ -29,7 +31,7 @@ def recommend(
     Columns: rank, title, probability. Ties keep the order of the catalogue.
 
     Raises KeyError for a user or an item that is not in the tables, ValueError for k below 1 or a logit that is
-    no number.
+    no number. Warns where all items have the same score, or of probabilities in place of logits.
     """
     check_schema(model, task.schema)
     k = whole("k", k)
@@ -52,6 +54,15 @@ def recommend(
     logits = score_catalogue(model, task, batch, items)[0]  # (I,)
     if logits.isnan().any():
         raise ValueError(f"{int(logits.isnan().sum())} logits are not a number (nan): they have no rank.")
+    with evaluating(model):
+        scale.check_first(model, task.candidates(batch, items[:2]).to(device_of(model)), logits)
+    if len(logits) > 1 and bool((logits == logits[0]).all()):
+        warnings.warn(
+            f"All {len(logits):,} items have the same score: this {type(model).__name__} knows nothing of this user, "
+            "and the list is the order of the catalogue. Show what is popular: "
+            "rbh.recommend(rbh.models.Popularity(task), task, history=[])",
+            stacklevel=2,
+        )
     top = torch.argsort(logits, descending=True, stable=True)[:k]
     return pd.DataFrame(
         {

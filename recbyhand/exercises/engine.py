@@ -32,6 +32,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from recbyhand.console import printable
+
 _HERE = Path(__file__).parent
 _MACHINERY = {"engine", "quizzes", "classroom", "practices", "done"}
 
@@ -83,7 +85,7 @@ class Result:
     hints: int = 0
 
     def __repr__(self) -> str:
-        return f"{'✓' if self.passed else '✗'} {self.name}: {self.message}{self._more()}"
+        return printable(f"{'✓' if self.passed else '✗'} {self.name}: {self.message}{self._more()}")
 
     def _more(self) -> str:
         return f'\n`rbh.hint("{self.name}")` helps further.' if self.hints and not self.passed else ""
@@ -105,7 +107,7 @@ class Note:
     title: str = ""
 
     def __repr__(self) -> str:
-        return f"{self.title or self.name}: {self.message}"
+        return printable(f"{self.title or self.name}: {self.message}")
 
     def _repr_html_(self) -> str:
         head = f"<strong>{html.escape(self.title or self.name)}:</strong> "

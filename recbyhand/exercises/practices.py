@@ -44,6 +44,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from recbyhand.console import printable
+
 from .engine import Note, _find
 
 HERE = Path(__file__).parent
@@ -201,7 +203,7 @@ class Practice:
     def __repr__(self) -> str:
         given, lines = self.given, [f"Practice {self.name}: {self.given['ask']}"]
         lines += [f"   {text}" for text, *_ in self._shuffled(self._choices())]
-        return "\n".join([*lines, *(f"   {row['line']}  # ?" for row in given.get("rows", ()))])
+        return printable("\n".join([*lines, *(f"   {row['line']}  # ?" for row in given.get("rows", ()))]))
 
     def _repr_html_(self) -> str:
         given, say = self.given, self.say

@@ -7,6 +7,8 @@ import itertools
 import zlib
 from dataclasses import dataclass
 
+from recbyhand.console import printable
+
 from .engine import Note, _find, prose
 
 
@@ -87,7 +89,7 @@ class Quiz:
         for number, asked in enumerate(self.questions, 1):
             lines += ["", f"{number}. {asked.text}"]
             lines += [f"   {chr(96 + i)}) {text}" for i, (text, _, _) in enumerate(asked.options, 1)]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
         root = f"rbh-quiz-{html.escape(self.name, quote=True)}-{next(_instances)}"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from recbyhand.console import printable
 from recbyhand.data.batch import Batch
 from recbyhand.evaluation.predict import check_logits, evaluating
 from recbyhand.inspect.building import build
@@ -74,7 +75,7 @@ class Audit:
 
     def __repr__(self) -> str:
         lines = [f"{MARK[f.passed][0]} {f.kind:<9} {f.name:<26} {f.said}".rstrip() for f in self.findings]
-        return "\n".join([*lines, self.verdict()])
+        return printable("\n".join([*lines, self.verdict()]))
 
     def _repr_html_(self) -> str:
         style, body, kind = "padding:.2em .6em;text-align:left;vertical-align:top", "", None

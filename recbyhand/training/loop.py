@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from recbyhand.arguments import number, whole
 from recbyhand.data.batch import Batch, batch_of, row_numbers
+from recbyhand.evaluation import scale
 from recbyhand.evaluation.metrics import auc, log_loss
 from recbyhand.evaluation.predict import check_logits, check_model, check_schema, device_of, predict
 from recbyhand.evaluation.ranking import evaluate_ranking
@@ -68,7 +69,7 @@ def step(
 
     clip        the largest norm the gradient may have: a longer one is shortened to it
     generator   for a model whose `loss` samples
-    look        called as look(values, logits, norm) before the weights move; may raise
+    look        called as look(values, logits, norm) before the weights move; may raise. Logits have their graph
     compute, weight   where several processes share a batch: what makes gradients common, and the weight of this part
 
     Returns "loss" and, where there are several, its terms: (), detached, on the device of the model.
@@ -84,7 +85,7 @@ def step(
     values = {"loss": loss} | (terms if len(terms) > 1 else {}) | {"loss": loss}
     values = {name: value.detach() for name, value in values.items()}
     if look is not None:
-        look(values, None if logits is None else logits.detach(), norm)
+        look(values, logits, norm)
     if clip is not None:
         nn.utils.clip_grads_with_norm_([w for w in weights if not w.grad.is_sparse], clip, norm)
         for rows in (values_of(w.grad) for w in weights if w.grad.is_sparse):
@@ -145,7 +146,8 @@ def fit(
 
     Raises FloatingPointError at the first loss or gradient that is not finite, naming epoch, step and rows, and
     after an epoch that leaves scores of validation not finite, naming epoch and rate. ValueError for a file to
-    resume from that is of a run with other settings.
+    resume from that is of a run with other settings. Warns where `forward` returns probabilities: at the first step if
+    it ends in a sigmoid, otherwise at the end, if no output on validation ever left [0, 1] and the labels ask for it.
     """
     check_model(model)
     if not hasattr(task, "train"):
@@ -246,6 +248,7 @@ def run(
         if keep is not None:
             keep()
         bar.set_postfix_str(f"valid AUC {row['valid_auc']:.4f}")
+    scale.check_range(model, watch.low, watch.high, task.valid.label, watch.steps)
 
 
 def validate(model: nn.Module, task, monitor: str, watch: Watch) -> dict[str, float]:

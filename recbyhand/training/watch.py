@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recbyhand.evaluation import scale
 from recbyhand.training.rows import values as values_of
 
 EVERY = {
@@ -27,14 +28,22 @@ class Watch:
     def __init__(self, model: nn.Module, optimizer: Optimizer, device: torch.device):
         self.model, self.optimizer, self.device = model, optimizer, device
         self.every = EVERY.get(device.type, 50)
+        self.low, self.high, self.steps = math.inf, -math.inf, 0  # of logits on validation; of this run
+        scale.forget(model)
 
     def start(self, epoch: int, rows: int) -> None:
         """A new epoch, of so many rows in all."""
         self.epoch, self.rows, self.means, self.seen = epoch, rows, {}, []
 
     def see(self, step: int, rows: Tensor, values: dict[str, Tensor], logits: Tensor | None, norm: Tensor):
-        """One step: its rows, its loss and terms, (), its logits (B,) if known, the norm () of its gradient."""
-        self.seen.append((step, rows, values, logits, norm))
+        """One step: its rows, its loss and terms, (), its logits (B,) if known, the norm () of its gradient.
+
+        The first one's logits are looked at: are they probabilities?
+        """
+        if self.steps == 0 and logits is not None:
+            scale.check_end(self.model, logits)
+        self.steps += 1
+        self.seen.append((step, rows, values, None if logits is None else logits.detach(), norm))
         if len(self.seen) >= self.every:
             self.look()
 
@@ -86,6 +95,7 @@ class Watch:
                 f"After epoch {self.epoch}, {wrong:,} of {len(logits):,} logits of task.valid are not finite, though "
                 f"every loss was. The usual cause: steps that are too large ({self._rate()})."
             )
+        self.low, self.high = min(self.low, logits.min().item()), max(self.high, logits.max().item())
 
     def _rate(self) -> str:
         return f"lr is {float(self.optimizer.param_groups[0]['lr']):g}; try a tenth"

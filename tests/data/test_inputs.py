@@ -265,6 +265,59 @@ def test_all_complaints_at_once():
     assert "items, row 3: sku 3 has a row above too" in message
 
 
+def test_what_hangs_on_a_missing_id_is_told_in_the_same_round():
+    """Duplicates, unknown ids and ids of another kind in the rows that have one; the remedies, taken together, help."""
+    purchases, customers, products = shop()
+    purchases = pd.concat([purchases, purchases.iloc[[0, 2]]], ignore_index=True)
+    purchases.loc[1, "customer_id"] = None
+    purchases.loc[3, "sku"] = 99
+    products = pd.concat([products, products.iloc[[0]]], ignore_index=True)
+    products["sku"] = products["sku"].astype(float)
+    products.loc[1, "sku"] = np.nan
+    message = refusal(purchases, customers, products, **NAMES)
+    assert message.startswith("5 things are to be mended")
+    assert "ratings, row 1: customer_id is missing" in message
+    assert "ratings, row 4 (and 1 more): user 'a' has 1 at time 2024-01-01" in message
+    assert "items, row 1: sku is missing" in message
+    assert "items, row 3: sku 1 has a row above too" in message
+    assert "ratings, row 1 (and 3 more): sku 2 is not in items" in message
+    assert "price" not in message  # three prices are a category
+    for remedy in re.findall(r'dropna\(subset="customer_id"\)|ratings\.drop_duplicates\(\[.*?\]\)', message):
+        purchases = eval(
+            remedy if remedy.startswith("ratings") else f"ratings.{remedy}", {"ratings": purchases}
+        )
+    products = products.dropna(subset="sku").drop_duplicates("sku")
+    known = re.search(r'ratings\[ratings\["sku"\]\.isin\(items\["sku"\]\)\]', message).group()
+    purchases = eval(known, {"ratings": purchases, "items": products})
+    data = from_frames(purchases, customers, products, **NAMES)
+    assert data.ratings["item"].tolist() == [1]
+    assert data.items["item"].dtype == "int64"
+
+
+def test_what_hangs_on_a_missing_time_is_told_in_the_same_round():
+    time = pd.to_datetime(["2024-01-01", None, "2024-01-01", "2023-01-01"])
+    ratings = table(4, item=[4, 5, 4, 6], time=time)
+    message = refusal(ratings)
+    assert "row 101: time is missing" in message
+    assert "row 102: user 7 rated 4 at time 2024-01-01 00:00:00 in a row above too" in message
+    kept = eval(message.split("keep one: ")[1].splitlines()[0], {"ratings": ratings.dropna(subset="time")})
+    assert from_frames(kept).ratings["item"].tolist() == [6, 4]
+
+
+@pytest.mark.parametrize("side", ["ratings", "users"])
+def test_ids_that_are_decimals_in_one_table_are_made_numbers(side):
+    tables = {"ratings": table(), "users": pd.DataFrame({"user": [7]})}
+    tables[side]["user"] = tables[side]["user"].map(lambda number: f"{number}.0")
+    message = refusal(*tables.values())
+    assert "never match: make both numbers" in message
+    tables[side]["user"] = eval(message.split("make both numbers, ")[1], {"pd": pd, **tables})
+    assert from_frames(*tables.values()).users["user"].tolist() == [7]
+
+
+def test_ids_that_are_missing_altogether_are_one_complaint():
+    assert refusal(table(user=[None] * 3)).startswith("ratings, row 100 (and 2 more): user is missing")
+
+
 def test_one_complaint_needs_no_list():
     assert refusal(table(rating=[5, np.nan, 3])).startswith("ratings, row 101: rating is nan")
 

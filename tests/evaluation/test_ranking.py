@@ -1,6 +1,7 @@
 """Rankings of the whole catalogue by loop, and models that score all items of a user at once."""
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -201,3 +202,38 @@ def test_retrieved_by_loop(task, counted, monkeypatch):
         assert ids[row].tolist() == sorted(left, key=lambda i: -float(model.logit[i]))[:7]
     with pytest.raises(ValueError, match="that may be listed"):
         rbh.evaluation.retrieved(model, task, k=task.schema.n_items)
+
+
+class OfFactors(nn.Module):
+    """What `als` found, as a model: nothing but two tables."""
+
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def forward(self, batch):
+        return (self.found.user[batch.user] * self.found.item[batch.item]).sum(1)  # (B,)
+
+
+def test_a_list_of_equal_scores_is_no_recommendation_and_says_so():
+    """Whoever bought nothing has the vector 0 in ALS: .5 for all, in the order of the file."""
+    task = rbh.data.ctr(rbh.data.planted("crosses", users=60))
+    likes = task.train.label > 0
+    found = rbh.models.implicit_als(
+        task.train.user[likes],
+        task.train.item[likes],
+        shape=(task.schema.n_users, task.schema.n_items),
+        dim=4,
+    )
+    model, known = OfFactors(found), task.schema.user_ids[3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rbh.recommend(model, task, known, k=5)
+    with pytest.warns(UserWarning, match=r"All \d+ items have the same score") as caught:
+        rbh.recommend(model, task, history=[])
+    remedy = str(caught[0].message).split("popular: ")[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = eval(remedy, {"rbh": rbh, "task": task})
+    counts = torch.bincount(task.train.item[likes], minlength=task.schema.n_items)
+    assert shown["title"][0] in {task.schema.title(i) for i in counts.topk(3).indices.tolist()}

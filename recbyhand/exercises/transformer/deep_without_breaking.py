@@ -211,8 +211,16 @@ def deep_4(answer):
                 "One way around for both parts. Each part has its own: two additions.",
             ),
             (
+                lambda x, f, h, n, m: x + f(n(x)) + m(h(x + f(n(x)))),
+                "norm_2 stands behind its part. Put it before: feed_forward(norm_2(x)).",
+            ),
+            (
+                lambda x, f, h, n, m: x + n(f(x)) + h(m(x + n(f(x)))),
+                "norm_1 stands behind its part. Put it before: attention(norm_1(x)).",
+            ),
+            (
                 lambda x, f, h, n, m: x + n(f(x)) + m(h(x + n(f(x)))),
-                "The norm stands behind each part. Put it before: x + part(norm(x)).",
+                "The norms stand behind their parts. Put them before: part(norm(x)).",
             ),
             (lambda x, f, h, n, m: _pre(x, f, h, lambda v: v, lambda v: v), "The norms are missing."),
             (

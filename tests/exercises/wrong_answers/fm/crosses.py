@@ -120,3 +120,19 @@ WRONG += [
         "go through the pairs",
     ),
 ]
+
+
+def thrown_together(a):
+    s1, s2, s3 = a.sum(), (a**2).sum(), (a**3).sum()
+    return (s1**3 - 3 * s1 * s2 + 2 * s3) / 6
+
+
+def largest(vectors, mask):
+    return vectors[mask].max(0).values if mask.any() else torch.zeros(vectors.shape[1])
+
+
+WRONG += [
+    ("fm-2", "maximum", largest, "the largest of each"),
+    ("fm-3", "square of the sum", lambda v, x: 2 * x[:, None] * (x @ v), "square of the sum"),
+    ("fm-4", "columns thrown together", thrown_together, "all columns together"),
+]

@@ -138,6 +138,12 @@ WRONG += [
         "for all numbers",
     ),
     ("deep-4", "one way around", one_way_around, "One way around"),
-    ("deep-4", "norm behind the part", norm_behind_the_part, "behind each part"),
+    ("deep-4", "norm behind the part", norm_behind_the_part, "Put them before"),
     ("deep-5", "no bias at all", lambda d, h: (4 * d**2, 2 * d * h, 2 * d), "in all three"),
+]
+
+WRONG += [
+    ("deep-4", "norm_2 behind", lambda x, f, h, n, m: (y := x + f(n(x))) + m(h(y)), "norm_2 stands behind"),
+    ("deep-4", "norm_1 behind", lambda x, f, h, n, m: (y := x + n(f(x))) + h(m(y)), "norm_1 stands behind"),
+    ("deep-4", "both behind", lambda x, f, h, n, m: (y := x + n(f(x))) + m(h(y)), "Put them before"),
 ]

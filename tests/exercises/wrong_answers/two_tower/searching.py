@@ -136,3 +136,12 @@ WRONG += [
     ("search-3", "one byte a film", lambda films, d, M: films + 1024 * d, "M pieces"),
     ("search-5", "every k", any_k, "You try every k"),
 ]
+
+WRONG += [
+    (
+        "search-4",
+        "the first codebook for all",
+        lambda u, b, c: sum((b[0] @ piece)[c[:, m]] for m, piece in enumerate(u.view(len(b), -1))),
+        "the first codebook",
+    )
+]
