@@ -258,14 +258,19 @@ def test_figures_come_to_life_when_they_are_near(browser, served):
     """Not before, so that reading can begin; a link to the state of a figure below brings it to life at once."""
     address = served + "chapters/04_interest/dien.html"
     context = browser.new_context(viewport={"width": 1280, "height": 600}, reduced_motion="reduce")
-    tab, ready = context.new_page(), "[...document.querySelectorAll('.rbh-widget')].map((one) => 'ready' in one.dataset)"
+    tab, ready = (
+        context.new_page(),
+        "[...document.querySelectorAll('.rbh-widget')].map((one) => 'ready' in one.dataset)",
+    )
     tab.goto(address, wait_until="load")
     tab.wait_for_timeout(500)
     asleep = tab.evaluate(ready)
     assert asleep.count(False) > 0
     last = len(asleep) - 1
     assert not asleep[last]
-    assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 1, "its drawing stands there"
+    assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 1, (
+        "its drawing stands there"
+    )
     tab.locator(".rbh-widget").nth(last).scroll_into_view_if_needed()
     tab.wait_for_function(f"{ready}[{last}]")
     assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 0
@@ -307,7 +312,12 @@ def test_search_finds_a_lesson(browser, served):
         assert not visit.errors
 
 
-LETTERS = ["book/notation", "chapters/04_interest/dien", "chapters/05_transformer/next_item", "chapters/02_cnn_rnn/convolution"]
+LETTERS = [
+    "book/notation",
+    "chapters/04_interest/dien",
+    "chapters/05_transformer/next_item",
+    "chapters/02_cnn_rnn/convolution",
+]
 
 
 @pytest.mark.parametrize("page", LETTERS)
@@ -319,7 +329,9 @@ def test_every_letter_of_a_formula_is_drawn_in_katex_fonts(browser, served, page
         told.send("CSS.enable")
         root = told.send("DOM.getDocument")["root"]["nodeId"]
         drawn: dict[str, float] = {}
-        formulas = told.send("DOM.querySelectorAll", {"nodeId": root, "selector": "main .katex-html span:not(:has(*))"})["nodeIds"]
+        formulas = told.send(
+            "DOM.querySelectorAll", {"nodeId": root, "selector": "main .katex-html span:not(:has(*))"}
+        )["nodeIds"]
         for node in formulas:
             for font in told.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]:
                 drawn[font["familyName"]] = drawn.get(font["familyName"], 0) + font["glyphCount"]
