@@ -44,7 +44,7 @@ def card(title: str, line: str, out: Path) -> Path:
 
 
 def icon(size: int, out: Path) -> Path:
-    """The book's icon, as `favicon.svg` draws it, for those who take no SVG: the card's bars, on a square of their own."""
+    """The book's icon, as `favicon.svg` draws it, for those who take no SVG: the card's bars, on a square."""
     from PIL import Image, ImageDraw
 
     large = 4 * size  # drawn larger and made smaller: smooth edges
