@@ -50,6 +50,7 @@ def main() -> int:
                 if query:
                     tab.wait_for_selector("#search-results li", timeout=30_000)
                 tab.evaluate(OPEN)
+                tab.evaluate("dispatchEvent(new Event('rbh-all')) && null")
                 for width in (1280, 390):
                     tab.set_viewport_size({"width": width, "height": 844})
                     tab.wait_for_timeout(300)

@@ -1,7 +1,8 @@
 """Mathematics rendered when the book is built: KaTeX's HTML for the eye, MathML for screen readers, no script.
 
 KaTeX (book/_ext/vendor, a pinned copy) runs in V8 from the Python package `mini-racer`; a page carries only KaTeX's
-style sheet and the fonts it uses, and these hold only the letters that some formula of the book shows in them. A formula that KaTeX cannot read is a warning with its place, hence a failed build.
+style sheet and the fonts it uses, and these hold only the letters that some formula of the book shows in them. A
+formula that KaTeX cannot read is a warning with its place, hence a failed build.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _style(app, pagename, templatename, context, doctree) -> None:
         context["first_fonts"] += [f"katex/fonts/KaTeX_{name}" for name in FIRST if used.get(name)]
 
 
-# A font that comes after the first layout has the whole page laid out again: a third of all the work of a lesson's page.
+# A font that comes after the first layout has the whole page laid out again: a third of the work of a lesson's page.
 OWN_FONTS = {"sans": "", "serif": "", "code": "<pre", "sans-italic": "<em"}  # and what a page with it holds
 FIRST = ("Main-Regular", "Math-Italic", "Main-Bold")
 

@@ -436,9 +436,31 @@ FOLDED = re.compile(
 )
 
 
+HEAD = re.compile(r"(<thead[^>]*>\s*)(<tr[^>]*>)(.*?)</tr>\s*<tr[^>]*>(.*?)</tr>(\s*</thead>)", re.S)
+CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.S)
+
+
+def one_header(body: str) -> str:
+    """Tables whose second header row only names the index, as pandas writes it, with these names in the first row."""
+
+    def joined(found: re.Match) -> str:
+        above, below = CELL.findall(found[3]), CELL.findall(found[4])
+        empty = [not re.sub(r"&nbsp;|<[^>]*>|\s", "", cell[2]) for cell in below]
+        names = empty.index(True) if True in empty else len(empty)
+        blank = all(not re.sub(r"&nbsp;|<[^>]*>|\s", "", cell[2]) for cell in above[:names])
+        spans = any("span=" in cell[1] for cell in (*above, *below))
+        if len(above) != len(below) or not names or not all(empty[names:]) or not blank or spans:
+            return found[0]
+        cells = [*below[:names], *above[names:]]
+        row = "".join(f"\n      <{tag}{attributes}>{text}</{tag}>" for tag, attributes, text in cells)
+        return f"{found[1]}{found[2]}{row}\n    </tr>{found[5]}"
+
+    return HEAD.sub(joined, body)
+
+
 def _mend(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
-        context["body"] = FOLDED.sub(_titled, context["body"])
+        context["body"] = one_header(FOLDED.sub(_titled, context["body"]))
         body = re.sub(r' role="(?:doc-biblioentry|list)"(?= class="citation|>|\s)', "", context["body"])
         # A header cell without text, as pandas writes it in the corner, is announced as an unnamed column.
         context["body"] = re.sub(r"<th([^>]*)>(?:&nbsp;|\s)*</th>", r"<td\1></td>", body)

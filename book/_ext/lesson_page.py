@@ -253,7 +253,7 @@ def gallery(body: str, pathto) -> str:
     for i, piece in enumerate(pieces):
         title = re.search(r"<h2>(.*?)<a ", piece, re.S)
         drawing = re.search(r'<div class="rbh-static"[^>]*>(<svg.*?</svg>)</div>', piece, re.S)
-        kind = re.search(r"widgets\.([A-Z]\w+)\(", re.sub(r"<[^>]+>", "", piece))
+        kind = re.search(r"widgets\.([A-Z]\w+)(?:\.of)?\(", re.sub(r"<[^>]+>", "", piece))
         if not (title and drawing and kind):
             continue
         target = re.match(r'<section id="([\w-]+)"', piece)[1]
@@ -297,7 +297,7 @@ class ChapterCards(SphinxDirective):
             items.append(
                 f'<li><span class="count">{numbers()[name]}</span>'
                 f'<a class="to" href="{href}"><span class="visually-hidden">Chapter {numbers()[name]}: </span>'
-                f'{escape(title_of(name))}</a>'
+                f"{escape(title_of(name))}</a>"
                 f'<p class="asks">{escape(asks(name))}</p><p class="cost">{escape(cost)}</p>'
                 + (f'<p class="cost">Needs {escape(before)}</p>' if before else "")
                 + "</li>"

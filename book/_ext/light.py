@@ -2,8 +2,8 @@
 
 The theme brings eleven style sheets (600 KB, of which a page uses a tenth) and scripts that stop the page while they
 load. After the pages are written, their styles are joined in their order into one file, less the rules of classes that
-no page and no script names, and less the variables that nothing reads; scripts wait until the page is there. What a page was made of is kept in the page, so that
-a page which the next build does not write again can be joined again.
+no page and no script names, and less the variables that nothing reads; scripts wait until the page is there. What a
+page was made of is kept in the page, so that a page which the next build does not write again can be joined again.
 """
 
 from __future__ import annotations

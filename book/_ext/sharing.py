@@ -7,7 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SIZE, DARK, PAPER, ACCENT, PALE = (1200, 630), "#10243a", "#ffffff", "#e8a33d", "#9db4cc"
-BARS = ((5, 6, "#6f8fb0"), (11, 18, ACCENT), (17, 4, "#6f8fb0"), (23, 13, ACCENT))  # of the icon: left, height, colour
+BARS = (
+    (5, 6, "#6f8fb0"),
+    (11, 18, ACCENT),
+    (17, 4, "#6f8fb0"),
+    (23, 13, ACCENT),
+)  # of the icon: left, height, colour
 
 
 def card(title: str, line: str, out: Path) -> Path:
@@ -39,7 +44,7 @@ def card(title: str, line: str, out: Path) -> Path:
 
 
 def icon(size: int, out: Path) -> Path:
-    """The book's icon, as `favicon.svg` draws it, for those who take no SVG: the card's bars, on a square of their own."""
+    """The book's icon, as `favicon.svg` draws it, for those who take no SVG: the card's bars, on a square."""
     from PIL import Image, ImageDraw
 
     large = 4 * size  # drawn larger and made smaller: smooth edges

@@ -1,11 +1,8 @@
-import { followLinks, tools, toolsLook } from "./tools.js";
+import { followLinks, linked, tools, toolsLook } from "./tools.js";
 
-// What every widget shares: elements, numbers, the frame around it, and the mount that serves a page without a
-// kernel. Controls stand in controls.js, charts and tables in plots.js; a widget's file imports by name what it
-// uses, and the Python side joins the modules into the one that a frontend loads (see base.py): no bundler, and
-// so a name on the top level of a module is a name in all of them.
-// Below each figure stand the tools of tools.js.
-// Text that came from data only ever enters a page through textContent or an attribute, never as markup.
+// What every widget shares: elements, numbers, frame, and the mount for a page without a kernel.
+// A file imports by name what it uses, and base.py joins the modules: a top-level name is one in all of them.
+// Text from data only ever enters a page through textContent or an attribute, never as markup.
 
 // ---- elements ------------------------------------------------------------------------------------------
 
@@ -286,8 +283,21 @@ const revive = (_, value) =>
     ? new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer)
     : value;
 
-/** Bring one widget of a page to life: read its state, replace its static drawing. */
+/** Bring one widget of a page to life; in the book when it is near the screen, linked to, printed, or at "rbh-all". */
 export function mount(root, view) {
+  const go = (event) => {
+    if (event?.type === "hashchange" && !linked(location.hash)) return;
+    near.disconnect();
+    for (const what of when) removeEventListener(what, go);
+    if (!root.model) enliven(root, view);
+  }, when = ["beforeprint", "rbh-all", "hashchange"];
+  const near = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && go(), { rootMargin: "600px" });
+  if (!root.closest(".bd-article") || linked(location.hash)) return go();
+  for (const what of when) addEventListener(what, go);
+  near.observe(root);
+}
+
+function enliven(root, view) {
   const state = JSON.parse(root.querySelector("script[type='application/json']").textContent, revive);
   const el = h("div");
   root.append(el);

@@ -87,7 +87,7 @@ export default widget("Ladder of models", (ui, model) => {
     const named = pick >= 0 ? [pick] : [...new Set([edge.at(-1), edge[0]])];
     for (const i of named) {
       const right = axes.X(at(i)) < ui.width / 2;
-      axes.add(s("text", { class: "strong", x: axes.X(at(i)) + (right ? 9 : -9), y: axes.Y(all[i]) - 8, "text-anchor": right ? "start" : "end", text: names[i] }));
+      axes.add(s("text", { class: "strong", x: axes.X(at(i)) + (right ? 9 : -9), y: axes.Y(all[i]) - 8, "text-anchor": right ? "start" : "end", text: names[i], style: "paint-order:stroke;stroke:var(--back);stroke-width:4px" }));
     }
 
     // the table

@@ -131,3 +131,31 @@ def test_widget_scripts_are_no_reason_to_run_a_lesson_again():
     own = {file.name for file in lessons._own_files(path, code)}
     assert "funnel_view.py" in own
     assert not any(name.endswith(".js") for name in own)
+
+
+PANDAS = """<table><thead>
+    <tr style="text-align: right;"><th></th><th>&nbsp;</th><th>AUC</th><th>ms</th></tr>
+    <tr><th>model</th><th>k</th><th></th><th>&nbsp;</th></tr>
+  </thead><tbody><tr><th>DIN</th><th>1</th><td>0.8</td><td>3</td></tr></tbody></table>"""
+
+
+def test_names_of_an_index_take_no_row_of_their_own():
+    import house
+
+    cells = re.findall(r"<th>([^<]*)</th>", house.one_header(PANDAS).partition("</thead>")[0])
+    assert cells == ["model", "k", "AUC", "ms"]
+    assert house.one_header(PANDAS).count("<tr") == 2
+    for kept in (
+        PANDAS.replace("<th></th><th>&nbsp;</th>", "<th>layer</th><th></th>"),  # the columns have a name, too
+        PANDAS.replace("<th>model</th>", '<th colspan="2">model</th>'),
+        PANDAS.replace("<th></th><th>&nbsp;</th></tr>\n  </thead>", "<th>a</th><th>b</th></tr>\n  </thead>"),
+    ):
+        assert house.one_header(kept) == kept
+
+
+def test_every_figure_of_the_gallery_has_its_picture_at_the_top(site):
+    page = (site / "book" / "gallery.html").read_text(encoding="utf8")
+    figures = re.findall(r'class="rbh-widget"', page)
+    pictures = re.findall(r'<div class="thumb"><svg', page)
+    named = re.findall(r'<p class="used-in">', page)
+    assert len(pictures) == len(named) == len(figures) > 10

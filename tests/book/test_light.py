@@ -57,7 +57,7 @@ def test_a_page_is_joined_again(tmp_path):
 
 
 def test_variables_that_nothing_reads_go():
-    css = ":root{--a:1;--b:var(--c);--c:2;--d:url(\"data:x;y\");--e:rgba(var(--f),0.5);--f:1,2,3}p{color:var(--a)}\n.x{--g:1}"
+    css = ':root{--a:1;--b:var(--c);--c:2;--d:url("data:x;y");--e:rgba(var(--f),0.5);--f:1,2,3}p{color:var(--a)}\n.x{--g:1}'  # noqa: E501
     assert light.without_unread(css, []) == ":root{--a:1;}p{color:var(--a)}\n"
     assert "--b:var(--c);--c:2;" in light.without_unread(css, ["style='color: var(--b)'"])
     kept = light.without_unread(css, ["getPropertyValue('--e')"])
@@ -67,7 +67,7 @@ def test_variables_that_nothing_reads_go():
 
 
 def test_listings_mark_only_what_has_a_colour():
-    page = '<p><span class="n">x</span></p><pre><span></span><span class="n">a</span><span class="w"> </span><span class="o">=</span></pre>'
+    page = '<p><span class="n">x</span></p><pre><span></span><span class="n">a</span><span class="w"> </span><span class="o">=</span></pre>'  # noqa: E501
     assert light.lean(page) == '<p><span class="n">x</span></p><pre>a <span class="o">=</span></pre>'
 
 
@@ -75,7 +75,12 @@ def test_what_is_not_marked_has_the_colour_of_its_surroundings(site):
     """Else the page would lose a colour: the styles of listings, light and dark, must not tell such a mark apart."""
     css = (site / "_static" / "pygments.css").read_text(encoding="utf8")
     for theme in ("light", "dark"):
-        rules = dict(re.findall(rf'html\[data-theme="{theme}"\] \.highlight(| \.\w+) ?\{{[^}}]*?(?<![-\w])color: ?([^;}}\s]+)', css))
+        rules = dict(
+            re.findall(
+                rf'html\[data-theme="{theme}"\] \.highlight(| \.\w+) ?\{{[^}}]*?(?<![-\w])color: ?([^;}}\s]+)',
+                css,
+            )
+        )
         assert len(rules) > 20
         for mark in re.search(r"\(\?:([\w|]+)\)", light.PLAIN.pattern)[1].split("|"):
             assert rules[f" .{mark}"].lower() == rules[""].lower(), (theme, mark)

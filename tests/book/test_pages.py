@@ -20,6 +20,8 @@ def _pages() -> list[str]:
 
 
 # The first page sends its reader on: the visit begins where he arrives, once that page is whole.
+# A figure comes to life when it is near the screen; what is tested is all of them.
+ALL_ALIVE = "() => { dispatchEvent(new Event('rbh-all')); }"
 ARRIVED = """() => document.readyState === 'complete' && document.querySelector('main')
     && !document.querySelector('meta[http-equiv=refresh]')"""
 
@@ -42,6 +44,7 @@ class Visit:
         self.tab.on("console", lambda m: self._said(m))
         self.tab.goto(address, wait_until="load", timeout=60_000)
         self.tab.wait_for_function(ARRIVED, timeout=60_000)
+        self.tab.evaluate(ALL_ALIVE)
         self.tab.wait_for_timeout(300)
 
     def _said(self, message) -> None:
@@ -246,9 +249,38 @@ def test_the_menu_of_a_page_opens_and_closes_by_keyboard(browser, served, wide):
         assert button.get_attribute("aria-expanded") == "false"
         button.click()
         assert source.is_visible()
-        tab.locator("h1").first.click()
+        tab.mouse.click(6, 800)
         assert not source.is_visible()
         assert not visit.errors
+
+
+def test_figures_come_to_life_when_they_are_near(browser, served):
+    """Not before, so that reading can begin; a link to the state of a figure below brings it to life at once."""
+    address = served + "chapters/04_interest/dien.html"
+    context = browser.new_context(viewport={"width": 1280, "height": 600}, reduced_motion="reduce")
+    tab, ready = (
+        context.new_page(),
+        "[...document.querySelectorAll('.rbh-widget')].map((one) => 'ready' in one.dataset)",
+    )
+    tab.goto(address, wait_until="load")
+    tab.wait_for_timeout(500)
+    asleep = tab.evaluate(ready)
+    assert asleep.count(False) > 0
+    last = len(asleep) - 1
+    assert not asleep[last]
+    assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 1, (
+        "its drawing stands there"
+    )
+    tab.locator(".rbh-widget").nth(last).scroll_into_view_if_needed()
+    tab.wait_for_function(f"{ready}[{last}]")
+    assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 0
+    tab.locator(".rbh-widget").nth(last).get_by_role("button", name="Link to this").click()
+    tab.wait_for_function("location.hash.startsWith('#rbh-')")
+    linked = tab.url
+    tab.goto("about:blank")
+    tab.goto(linked)
+    tab.wait_for_function(f"{ready}[{last}]")
+    context.close()
 
 
 def test_errata_stand_in_the_order_of_the_chapters(browser, served):
@@ -280,7 +312,12 @@ def test_search_finds_a_lesson(browser, served):
         assert not visit.errors
 
 
-LETTERS = ["book/notation", "chapters/04_interest/dien", "chapters/05_transformer/next_item", "chapters/02_cnn_rnn/convolution"]
+LETTERS = [
+    "book/notation",
+    "chapters/04_interest/dien",
+    "chapters/05_transformer/next_item",
+    "chapters/02_cnn_rnn/convolution",
+]
 
 
 @pytest.mark.parametrize("page", LETTERS)
@@ -292,7 +329,9 @@ def test_every_letter_of_a_formula_is_drawn_in_katex_fonts(browser, served, page
         told.send("CSS.enable")
         root = told.send("DOM.getDocument")["root"]["nodeId"]
         drawn: dict[str, float] = {}
-        formulas = told.send("DOM.querySelectorAll", {"nodeId": root, "selector": "main .katex-html"})["nodeIds"]
+        formulas = told.send(
+            "DOM.querySelectorAll", {"nodeId": root, "selector": "main .katex-html span:not(:has(*))"}
+        )["nodeIds"]
         for node in formulas:
             for font in told.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]:
                 drawn[font["familyName"]] = drawn.get(font["familyName"], 0) + font["glyphCount"]

@@ -60,7 +60,14 @@ def test_every_week_notebooks_are_run_and_packages_looked_at():
     weekly = yaml.safe_load((ROOT / ".github" / "workflows" / "weekly.yml").read_text(encoding="utf8"))
     assert weekly[True]["schedule"]
     runs = "\n".join(step.get("run", "") for step in _steps(weekly))
-    for part in ("publish.py", "run_published.py", "binder/colab.txt", "gh issue create", "pip-audit", "npm audit"):
+    for part in (
+        "publish.py",
+        "run_published.py",
+        "binder/colab.txt",
+        "gh issue create",
+        "pip-audit",
+        "npm audit",
+    ):
         assert part in runs
     assert weekly["jobs"]["notebooks"]["permissions"]["issues"] == "write"
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf8"))["updates"]
