@@ -18,7 +18,7 @@ from recbyhand.layers import (
     age,
     concat,
 )
-from recbyhand.models.base import Recommender
+from recbyhand.models.base import Recommender, blocks
 
 POSITIONS = ("time", "learned", "sinusoidal", "none")
 
@@ -102,3 +102,25 @@ class BST(Recommender):
     def forward(self, batch: Batch) -> Tensor:
         z = self.encode(batch)[:, -1]  # (B, dim) what the target has become
         return self.mlp(concat(z, self.user(batch))).squeeze(-1)  # (B,)
+
+    def score_items(self, batch: Batch, items: Tensor) -> Tensor:
+        """(U, I). With one layer the history is encoded once; of the last layer only the target's place is made."""
+        history, mask = self.tokens(batch)  # (U, T, dim), (U, T); its target, in the last place, is not used
+        past, user = history[:, None, :-1], self.user(batch)[:, None]  # (U, 1, L, dim), (U, 1, user width)
+        place = nn.functional.pad(age(batch.history_mask), (0, 1)) if self.near else None  # (U, T)
+        *first, last = self.encoder.layers
+        logits = []
+        for some in blocks(items, len(batch), 1 << 14):
+            now = [self.item(some)] + ([self.place(torch.zeros_like(some))] if self.positions != "none" else [])
+            x, seen = self.join(torch.cat(now, dim=-1))[None], past  # (1, I, dim), (U, 1, L, dim)
+            if first:
+                each = len(batch), len(some)
+                x = torch.cat([seen.expand(*each, -1, -1), x[:, :, None].expand(*each, 1, -1)], dim=2).flatten(0, 1)
+                known = [None if t is None else t.repeat_interleave(len(some), 0) for t in (mask, place)]
+                for layer in first:
+                    x = layer(x, known[0][:, None], place=known[1])  # (U I, T, dim)
+                x = x.unflatten(0, each)  # (U, I, T, dim)
+                x, seen = x[:, :, -1], x[:, :, :-1]
+            z = self.encoder.norm(last.last(x, seen, batch.history_mask))  # (U, I, dim)
+            logits.append(self.mlp(concat(z, user)).squeeze(-1))  # (U, I)
+        return torch.cat(logits, dim=1)

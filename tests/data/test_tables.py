@@ -217,3 +217,8 @@ def test_a_warning_points_to_the_readers_line(says, changed, cut):
         line = read()
     told = [(w.filename, w.lineno) for w in caught if says in str(w.message)]
     assert told == [(__file__, line)]
+
+
+def test_ids_in_an_index_of_several_levels_are_found_there():
+    with pytest.raises(ValueError, match=r"no column 'user'.*it is the index: ratings\.reset_index\(\)"):
+        from_frames(ratings().set_index(["user", "time"]))

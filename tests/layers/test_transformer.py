@@ -280,6 +280,24 @@ def test_a_query_without_keys_hears_only_the_last_bias():
         torch.testing.assert_close(out, layer.out.bias.expand(2, 3, 4))
 
 
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("shared", ["past", "both", "nothing"])
+def test_the_last_place_alone_is_the_last_place_of_all(norm, shared):
+    """Of three pasts and two things that may follow; the first past is empty. What is shared has an axis of 1."""
+    layer = EncoderLayer(8, 2, norm=norm, activation="gelu").double()
+    past = double(3, 2 if shared == "nothing" else 1, 5, 8)
+    x = double(1 if shared == "both" else 3, 2, 8)
+    mask = torch.arange(5) < torch.tensor([0, 2, 5])[:, None]  # (U, L)
+    found = layer.last(x, past, mask)
+    assert found.shape == (3, 2, 8)
+    seen = F.pad(mask, (0, 1), value=True)[:, None]  # (U, 1, T)
+    for i in range(2):
+        whole = torch.cat(
+            [past.expand(3, 2, 5, 8)[:, i], x.expand(3, 2, 8)[:, i, None]], dim=1
+        )  # (U, T, dim)
+        torch.testing.assert_close(found[:, i], layer(whole, seen)[:, -1])
+
+
 def test_heads_that_do_not_divide_and_other_wrong_settings():
     with pytest.raises(ValueError, match=r"3 heads do not divide dim=8.*d_k and d_v"):
         MultiHeadAttention(8, 3)
