@@ -90,7 +90,7 @@ def joint_2(answer):
     "A softmax of (1, 0, ..., 0) gives the first e / (e + n - 1).",
     "Minus the logarithm of that: ln(e + n - 1) - 1.",
     todo="Complete the function `floor(n)`: it returns a number.",
-    solved="Right. For 1,000 films it is 5.909, hardly below ln 1000 = 6.908, which is guessing.",
+    solved="Right. For 1,000 films it is 5.909, just 1 below ln 1000 = 6.908, which is guessing.",
 )
 def joint_3(answer):
     function(
