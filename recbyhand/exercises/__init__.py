@@ -50,7 +50,7 @@ file has the chapter and the name of the lesson):
     WRONG = [("mf-1", "forgot the ridge", torch.tensor([2.0, 1.0]), "forgot the ridge"), ...]
     #         id      the mistake         the answer                a part of the hint it must get
 
-At least three per exercise, each with its own hint (the generic "that is not it yet" does not count). An
+At least four per exercise, each with its own hint (the generic "that is not it yet" does not count). An
 answer that is slow to build is wrapped: `planted.lazily(lambda: ...)`.
 
 **In the notebook**: a Markdown cell with the task, a stub cell, a solution cell. Each of the two has exactly

@@ -11,6 +11,7 @@ import pytest
 import slides
 import teaching
 
+from tests.exercises import simulated_class
 from tests.exercises.planted import planted
 
 PAGE = """<html><body><article class="bd-article"><section><h1>Towers<a class="headerlink" href="#x">#</a></h1>
@@ -150,6 +151,18 @@ def test_few_mistakes_are_of_no_kind_and_each_kind_is_worth_a_line():
     assert shares.keys() == {kind for kind, _ in teaching.KINDS} | {teaching.ELSE}
     assert min(shares.values()) > 0.02
     assert max(shares.values()) < 0.2
+
+
+def test_the_simulated_class_that_is_shown_got_what_was_due():
+    head, _, honest, hostile = teaching.marked()
+    assert head.count("|") == honest.count("|") == hostile.count("|")
+    for line in (honest, hostile):
+        kind, number, due, got = [cell.strip() for cell in line.split("|")][1:5]
+        assert int(number) == sum(s.kind == kind for s in simulated_class.STUDENTS), (
+            "run benchmarks.classroom again"
+        )
+        assert due == got
+        assert float(due) == sum(sum(s.points.values()) for s in simulated_class.STUDENTS if s.kind == kind)
 
 
 def test_schedules_name_lessons_that_exist():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -142,12 +143,82 @@ def test_words_that_a_spreadsheet_would_run_are_only_shown():
     assert classroom._cell("a\n\x1bb") == "a b"
 
 
+def _marks(tmp_path, *rows):
+    place = tmp_path / "marks.csv"
+    classroom._write(
+        place, classroom.COLUMNS, [dict(zip(classroom.COLUMNS, row, strict=True)) for row in rows]
+    )
+    return place
+
+
+class MissingEntry(Exception):
+    """As nbgrader calls it."""
+
+
+class Gradebook:
+    """What is asked of nbgrader's, in its words."""
+
+    def __init__(self, *places):
+        self.grades = {p: SimpleNamespace(manual_score=None, needs_manual_grade=True) for p in places}
+        self.comments = {p: SimpleNamespace(manual_comment=None) for p in places}
+        self.assignments = [SimpleNamespace(name="04_interest", notebooks=[SimpleNamespace(name="din")])]
+        self.committed = 0
+        self.db = self
+
+    def commit(self):
+        self.committed += 1
+
+    def _found(self, table, place):
+        if place not in table:
+            raise MissingEntry(place)
+        return table[place]
+
+    def find_grade(self, *place):
+        return self._found(self.grades, place)
+
+    def find_comment(self, *place):
+        return self._found(self.comments, place)
+
+
+def test_points_and_comments_arrive_in_nbgrader_s_gradebook(tmp_path):
+    from recbyhand.exercises.marking import gradebook
+
+    ann, words = (("din-1", "din", "04_interest", "ann"), ("din-5-words", "din", "04_interest", "ann"))
+    book = Gradebook(ann, words)
+    marks = _marks(
+        tmp_path,
+        ("ann", "din.ipynb", "din-1", "0.6667", "1", "wrong in 1 of 3", ""),
+        ("bob", "din.ipynb", "din-1", "1", "1", "Well done.", ""),
+        ("bob", "own.ipynb", "din-1", "1", "1", "Well done.", ""),
+        ("cho", "x.ipynb", "", "", "", "", "not a notebook"),
+    )
+    with open(marks, newline="", encoding="utf8") as file:
+        written, lost = gradebook.write(csv.DictReader(file), book)
+    assert (written, book.committed) == (1, 1)
+    assert vars(book.grades[ann]) == {"manual_score": 0.6667, "needs_manual_grade": False}
+    assert book.comments[ann].manual_comment == "wrong in 1 of 3"
+    assert book.grades[words].needs_manual_grade
+    assert len(lost) == 2
+    assert "bob, din: din-1 is not there" in lost[0]
+    assert "own: in no assignment" in lost[1]
+
+
+def test_the_gradebook_s_script_needs_nothing_of_the_book():
+    """It runs where nbgrader is installed, which need not be where PyTorch is."""
+    source = (Path(classroom.__file__).parent / "marking" / "gradebook.py").read_text(encoding="utf8")
+    names = {name.split(".")[0] for name in re.findall(r"^\s*(?:from|import) (\S+)", source, flags=re.M)}
+    assert names == {"__future__", "argparse", "csv", "sys", "collections", "pathlib", "nbgrader"}
+
+
 def test_what_the_page_for_teachers_shows_works(empty, tmp_path, monkeypatch):
-    """Its two listings run, and its commands are ones that the command line knows."""
+    """Its listings run, and its commands are ones that the command line knows."""
     from recbyhand.exercises import engine
 
     page = (Path(__file__).resolve().parents[2] / "book" / "teaching.md").read_text(encoding="utf8")
-    marking, own = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    marking, config, own = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    settings = SimpleNamespace(ClearSolutions=SimpleNamespace(), Execute=SimpleNamespace())
+    exec(config, {"get_config": lambda: settings})
+    assert (settings.ClearSolutions.enabled, settings.Execute.enabled) == (False, False)
     exec(own, {})
     right, wrong = (engine.check("exam-1", answer) for answer in ([0.625, 0.375, 0.0], [0.5, 0.3, 0.2]))
     assert right.passed
@@ -165,6 +236,6 @@ def test_what_the_page_for_teachers_shows_works(empty, tmp_path, monkeypatch):
     assert found["what"].to_dict() == {("din-1", "a hint"): 2}
 
     shown = re.findall(r"classroom (\w+) \\\n\s+([^\n]+)", page)
-    assert [name for name, _ in shown] == ["export", "export", "grade"]
+    assert [name for name, _ in shown] == ["export", "export", "grade", "export", "grade"]
     for name, words in shown:
         classroom.parser().parse_args([name, *words.split()])

@@ -162,6 +162,13 @@ def test_a_student_that_sleeps_is_ended_by_the_clock_on_the_wall(nursery):
     assert report.seconds < 200
 
 
+def test_a_sentence_of_the_book_that_does_not_hold_here_is_no_fault_of_the_student(nursery):
+    cells = [simulated_class.FIRST, 'rbh.claim("linear rather than square", False)', simulated_class.NUMBERS]
+    report = examiner.examine(nursery, cells, QUICK)
+    assert report.marks["edge-1"].points == 1
+    assert report.notes == []
+
+
 def test_an_examiner_that_dies_loses_one_submission_only(nursery, tmp_path, monkeypatch):
     students = [s for s in simulated_class.STUDENTS if s.name in ("right", "empty")]
     simulated_class.hand_in(tmp_path, students)

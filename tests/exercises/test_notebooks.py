@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
+import warnings
 from pathlib import Path
 
 import lessons
 import nbformat
 import pytest
 
+import recbyhand as rbh
+from recbyhand.exercises import classroom, engine
 from recbyhand.exercises.classroom import CHECK
 from recbyhand.exercises.engine import load_all
 from recbyhand.exercises.quizzes import QUIZZES
+from tests.exercises import slices
 
 LESSONS = [path for path in lessons.listed() if "chapters" in path.parts]
 QUIZ = re.compile(r"""rbh\.quiz\(\s*["']([\w-]+)["']\s*\)\s*$""")
@@ -104,6 +109,81 @@ def test_enough_to_do(path):
     assert found >= 4, f"{_name(path)}: {found} cells tagged exercise, 4 at least (5 are usual)"
     asked = [c for c in notebook.cells if c.cell_type == "code" and QUIZ.search(c.source)]
     assert asked, f'{_name(path)}: end the exercises by a cell whose last line is rbh.quiz("its name")'
+
+
+GRADE = re.compile(r"\*\*([a-z][a-z0-9-]*-\d+)(?: · ([^*]+?)\.?)?\*\*(?: \(([^)]+)\))?")
+GRADES = {
+    "complete the line": "complete",
+    "complete the function": "complete",
+    "derive": "derive or build",
+    "build": "derive or build",
+    "investigate": "investigate",
+}
+
+
+def grades(notebook) -> dict[str, str]:
+    """{exercise: its grade}, as the text says it: **din-1 · complete the line.** or **data-1** (complete the line)."""
+    said = {}
+    for cell in notebook.cells:
+        for name, one, other in GRADE.findall(cell.source) if cell.cell_type == "markdown" else ():
+            words = one or other
+            said[name] = next((grade for start, grade in GRADES.items() if words.startswith(start)), words)
+    return said
+
+
+@each_lesson
+def test_exercises_are_of_three_grades(path):
+    notebook = nbformat.read(path, as_version=4)
+    said = grades(notebook)
+    names = tagged(notebook, "exercise").keys()
+    assert {name: said.get(name) for name in names if said.get(name) not in GRADES.values()} == {}
+    assert {said[name] for name in names} == set(GRADES.values())
+
+
+@each_lesson
+def test_what_is_investigated_has_a_rubric(path):
+    """A place for words that is marked by its points, in the hand-out and in the teacher's sheet."""
+    notebook = nbformat.read(path, as_version=4)
+    asked = {name for name, grade in grades(notebook).items() if grade == "investigate"}
+    handed = classroom.for_nbgrader(classroom.student_notebook(notebook))
+    words = {
+        cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
+        for cell in handed.cells
+        if "words" in cell.metadata.get("tags", [])
+    }
+    assert words == {f"{name}-words": 2 * len(classroom.RUBRIC) for name in asked}
+    one = {"student": "ann", "notebook": path.name, "marks": {}, "words": dict.fromkeys(asked, "my words")}
+    assert {line["exercise"] for line in classroom.rubric([one])} == asked
+
+
+def test_there_are_two_hundred():
+    assert len(load_all()) >= 200
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=_name)
+def test_a_right_answer_is_known_in_two_seconds(path, monkeypatch):
+    """Seconds of the processor. A wrong answer, which ends a check earlier, is timed in test_wrong_answers."""
+    code = slices.statements(path)
+    if "rbh.train(" in "\n".join(code) and not os.environ.get("RECBYHAND_SLOW"):
+        pytest.skip("its solutions need a trained model; RECBYHAND_SLOW=1 trains it")
+    seconds, wrong = {}, {}
+
+    def check(name, answer=...):
+        begun = time.process_time()
+        result = engine.check(name, answer)
+        seconds[name] = time.process_time() - begun
+        wrong.update({name: result.message} if not result.passed else {})
+        return result
+
+    monkeypatch.setattr(rbh, "check", check)
+    space = {"__name__": "lesson"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for piece in code:
+            exec(compile(piece, _name(path), "exec"), space)
+    assert seconds.keys() == tagged(nbformat.read(path, as_version=4), "solution").keys()
+    assert wrong == {}
+    assert {name: s for name, s in seconds.items() if s > 2} == {}
 
 
 @each_lesson

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 
 import pytest
@@ -16,9 +17,16 @@ load_all()
 ROWS = planted()
 
 
+QUICK_S = 2.0  # seconds of the processor for one check
+
+
 def verdict(row: Planted) -> str:
     """What is wrong with a planted answer's reception; "" if nothing is."""
-    result = rbh.check(row.name, row.build())
+    answer, begun = row.build(), time.process_time()
+    result = rbh.check(row.name, answer)
+    seconds = time.process_time() - begun
+    if seconds > QUICK_S:
+        return f"{row.name} takes {seconds:.1f} seconds"
     if result.kind == "unknown":
         return f"no exercise {row.name}"
     if result.passed:
@@ -41,10 +49,10 @@ def test_planted(row):
 
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
-def test_three_mistakes_with_three_hints(name):
+def test_four_mistakes_with_four_hints(name):
     hints = {row.hint for row in ROWS if row.name == name}
-    assert len(hints) >= 3, (
-        f"{name} has {len(hints)} planted wrong answers with hints of their own; 3 are needed"
+    assert len(hints) >= 4, (
+        f"{name} has {len(hints)} planted wrong answers with hints of their own; 4 are needed"
     )
 
 
@@ -88,6 +96,11 @@ def trial(empty, monkeypatch):
 )
 def test_the_runner_sees(trial, row, said):
     assert (said in verdict(row)) if said else (verdict(row) == "")
+
+
+def test_the_runner_sees_a_slow_check(trial, monkeypatch):
+    monkeypatch.setitem(globals(), "QUICK_S", 0.0)
+    assert "takes" in verdict(Planted("t-1", "one", 1, "one is too few"))
 
 
 def test_the_runner_sees_a_shared_hint(trial):

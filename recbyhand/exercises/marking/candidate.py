@@ -130,10 +130,12 @@ class Candidate:
         self.peer.forget()
 
     def install(self) -> None:
+        import recbyhand
         import recbyhand.exercises as home
 
         home.check = self.check
         home.hint = home.quiz = lambda name, *_: Noted(str(name))
+        recbyhand.claim = lambda *_, **__: None  # what the book says of times, say, is no fault of a student's
 
     def run(self, cells: list[str], seconds: float) -> None:
         from IPython.core.interactiveshell import InteractiveShell

@@ -81,6 +81,7 @@ WRONG = [
     ("two-4", "no n", lambda s, q, n: s - q.log(), "n is missing"),
     ("two-4", "divided", lambda s, q, n: s / (n * q), "divided the score"),
     ("two-5", "a table", 122 * 16, "Is there one? Print"),
+    ("two-5", "a table of the real films", 120 * 16, "Is there one here?"),
     ("two-5", "an output layer", 120 * 17, "nn.Linear"),
     ("two-5", "alpha", 1, "Alpha is a setting"),
 ]
