@@ -283,7 +283,9 @@ def test_what_hangs_on_a_missing_id_is_told_in_the_same_round():
     assert "ratings, row 1 (and 3 more): sku 2 is not in items" in message
     assert "price" not in message  # three prices are a category
     for remedy in re.findall(r'dropna\(subset="customer_id"\)|ratings\.drop_duplicates\(\[.*?\]\)', message):
-        purchases = eval(remedy if remedy.startswith("ratings") else f"ratings.{remedy}", {"ratings": purchases})
+        purchases = eval(
+            remedy if remedy.startswith("ratings") else f"ratings.{remedy}", {"ratings": purchases}
+        )
     products = products.dropna(subset="sku").drop_duplicates("sku")
     known = re.search(r'ratings\[ratings\["sku"\]\.isin\(items\["sku"\]\)\]', message).group()
     purchases = eval(known, {"ratings": purchases, "items": products})
@@ -300,6 +302,16 @@ def test_what_hangs_on_a_missing_time_is_told_in_the_same_round():
     assert "row 102: user 7 rated 4 at time 2024-01-01 00:00:00 in a row above too" in message
     kept = eval(message.split("keep one: ")[1].splitlines()[0], {"ratings": ratings.dropna(subset="time")})
     assert from_frames(kept).ratings["item"].tolist() == [6, 4]
+
+
+@pytest.mark.parametrize("side", ["ratings", "users"])
+def test_ids_that_are_decimals_in_one_table_are_made_numbers(side):
+    tables = {"ratings": table(), "users": pd.DataFrame({"user": [7]})}
+    tables[side]["user"] = tables[side]["user"].map(lambda number: f"{number}.0")
+    message = refusal(*tables.values())
+    assert "never match: make both numbers" in message
+    tables[side]["user"] = eval(message.split("make both numbers, ")[1], {"pd": pd, **tables})
+    assert from_frames(*tables.values()).users["user"].tolist() == [7]
 
 
 def test_ids_that_are_missing_altogether_are_one_complaint():
