@@ -216,6 +216,10 @@ def two_3(answer):
                 "You averaged each row first, so short histories weigh more. One mean over all places.",
             ),
             (
+                lambda s, t, m, E: _mean_of_means(s, t, m, E) * m[:, 1:].any(1).double().mean(),
+                "You averaged each row first, and a row without questions as 0. One mean over all places.",
+            ),
+            (
                 lambda s, t, m, E: _cross_entropy(s[:, 1:], t[:, :-1], m[:, 1:], E),
                 "You ask for the film BEFORE the one read. Turn the shift round.",
             ),

@@ -117,6 +117,22 @@ def afm_2(answer):
                 "The ReLU stands before h, on the t numbers of the layer, not on the score.",
             ),
             (
+                lambda e, W, b, h: torch.relu(e @ W.T + b).mean(-1).softmax(1),
+                "You average the t numbers of the layer. Their product with h is the score.",
+            ),
+            (
+                lambda e, W, b, h: (_scores(e, W, b, h) / len(h) ** 0.5).softmax(1),
+                "Nothing is divided by a root here: the scores go into the softmax as they are.",
+            ),
+            (
+                lambda e, W, b, h: _scores(e, W, b, h, bend=torch.tanh).softmax(1),
+                "You bend with tanh. The formula has a ReLU.",
+            ),
+            (
+                lambda e, W, b, h: torch.relu((e @ W.T + b) * h).sum(-1).softmax(1),
+                "h stands inside your ReLU, where it can turn signs. It multiplies what comes out of the ReLU.",
+            ),
+            (
                 lambda *x: _scores(*x).sigmoid(),
                 "A sigmoid weighs each pair by itself. The softmax makes the pairs of a row compete.",
             ),
@@ -379,6 +395,10 @@ def afm_4(answer):
                 "Gradients that cancel add up to 0 as well, and still move the weights: look at each entry.",
             ),
             (
+                lambda model, batch: sorted(n.split(".")[0] for n in _dead(model, batch)),
+                "You name the layers. A layer has several parameters: give whole names, as in `score.bias`.",
+            ),
+            (
                 lambda model, batch: sorted({n.split(".")[0] for n in _dead(model, batch)}),
                 "You name the layers. A layer has several parameters: give whole names, as in `score.bias`.",
             ),
@@ -456,6 +476,10 @@ def afm_5(answer):
             (
                 lambda a, e, p: _ratio((a * (e @ p)).abs().mean(0)),
                 "A term that is large and the same in every row orders nothing: its spread counts, not its size.",
+            ),
+            (
+                lambda a, e, p: (t := (a * (e @ p)).abs()).div(t.sum(1, keepdim=True)).mean(0),
+                "You took a share in each row. First the spread of each pair over the rows, then the share.",
             ),
             (
                 lambda a, e, p: _ratio((a * (e @ p)).std(1)),

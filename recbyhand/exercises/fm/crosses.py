@@ -62,6 +62,10 @@ def fm_2(answer):
         inputs=_values,
         oracle=_masked_mean,
         wrong=[
+            (
+                lambda v, m: v[m.bool()].amax(0) if bool(m.any()) else torch.zeros(v.shape[1], dtype=v.dtype),
+                "That is the largest of each coordinate. With x = 1/n it is the mean.",
+            ),
             (lambda v, m: v.mean(0), "The padding is in your mean, too. Use the mask."),
             (
                 lambda v, m: (m.float()[:, None] * v).mean(0),
@@ -134,6 +138,10 @@ def fm_3(answer):
         oracle=_gradient,
         wrong=[
             (part(own=False), "vᵢ does not meet itself: take the own term away from the total."),
+            (
+                part(own=False, scale=2.0),
+                "That is the gradient of the square of the sum. The identity takes the squares away, and halves.",
+            ),
             (part(outer=False), "The factor xᵢ in front is missing."),
             (part(inner=False), "Each vⱼ comes with its xⱼ."),
             (part(outer=False, inner=False), "The x are missing, all of them."),
@@ -216,13 +224,17 @@ def fm_4(answer):
                 _by_powers(3, -1, 6),
                 "The sum of aᵢ² aⱼ over i ≠ j is s₁s₂ - s₃, not s₁s₂: the cubes are in it.",
             ),
+            (
+                lambda a: _by_powers(3, 2, 6)(a.reshape(-1, 1)),
+                "You throw all columns together: triples of numbers from different columns are among yours.",
+            ),
             (_by_powers(0, -1, 6), "You took away the cubes only; aᵢ² aⱼ has a repeated index, too."),
             (_by_powers(-3, 2, 6), "What has repeated indices is in s₁³, and not asked for: take it away."),
             (_by_powers(0, 0, 6), "s₁³ also holds repeated indices, aᵢ² aⱼ and aᵢ³. Take them away first."),
             (_by_powers(1, 2, 6), "aᵢ² aⱼ comes three times in s₁³: the repeated one has three places."),
             (
                 lambda a: sum(x * y * z for x, y, z in combinations(a, 3)),
-                "Right, column by column, if slow. Add the columns up to one number, and do without the loop.",
+                "Right, column by column. Add the columns up: the answer is one number.",
             ),
             (
                 lambda a: _by_powers(3, 2, 6)(a.sum(1, keepdim=True)),

@@ -36,10 +36,15 @@ def family_1(answer):
             (111.0, "The diagonal is in your sum. No field meets itself."),
             ((3.0, 2.0, -4.0), "These are the three pairs. Add them up."),
             (9.0, "Watch the sign: b keeps -1 for c."),
+            (
+                13.0,
+                "One of your two numbers stands on the diagonal. Take what the other field keeps for this one.",
+            ),
             (3.0, "Both your numbers stand in one row. A pair takes one from the row of each of its fields."),
             (
                 5.0,
-                "Both your numbers stand in one column: two fields that keep something for the same third.",
+                "If you left out (b, c): it is -1 · 4. If not, both your numbers stand in one column: two fields "
+                "that keep something for the same third.",
             ),
             (10.0, "You added the numbers up. Multiply the two of each pair."),
             (66.0, "You took dot products of whole rows. A pair uses one number of each of its two fields."),

@@ -150,6 +150,16 @@ def seven_2(answer):
                 lambda lows, highs: [_judge([a], [b]) for a, b in zip(lows, highs, strict=True)],
                 "One word for each seed: make one of the three, and only agreement counts.",
             ),
+            *(
+                (lambda lows, highs, word=word: _judge(lows, highs).replace("not told apart", word), text)
+                for word, text in (
+                    ("equal", 'Not told apart is not equal: the word is "not told apart".'),
+                    (
+                        "no difference",
+                        'A difference may hide in the intervals: the word is "not told apart".',
+                    ),
+                )
+            ),
             (votes, "That is a vote of the majority. All three must agree."),
             (some, "One seed is enough for you. All three must agree."),
             (
@@ -233,6 +243,11 @@ def seven_3(answer):
     for slip, text in wrong:
         if near([slip(k, s) for k, s in inputs]):
             raise Wrong(text)
+    if near([_expected_best(k, s) for k, s in inputs], 0.3):
+        raise Wrong(
+            "Near, but not the mean of the largest. If you draw, draw more often; if you have a formula: the median of "
+            "the largest, and quantiles, lie elsewhere."
+        )
     raise Wrong("Not yet: for k = 3 and s = 1 the mean of the largest is about 0.85. How large is yours?")
 
 

@@ -216,6 +216,10 @@ def wd_3(answer):
                 "σ'(t) is σ(t) (1 - σ(t)); the second factor is missing.",
             ),
             (
+                lambda s, t, y: (joint(s, t, y) / len(y), twice(s, t, y) / len(y)),
+                "You divide by the number of rows. The loss of each row is asked about, not their mean.",
+            ),
+            (
                 lambda s, t, y: (-joint(s, t, y), -twice(s, t, y)),
                 "Both signs are turned: the derivative is p̂ - y, the step downhill goes the other way.",
             ),

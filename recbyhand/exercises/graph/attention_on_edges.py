@@ -27,6 +27,7 @@ def edge_1(answer):
         answer,
         [
             (_shares(e(1), e(-2), 0), "The LeakyReLU is missing: -2 becomes -0.4."),
+            (_shares(e(0.2), e(-0.4), 0), "A LeakyReLU leaves what is above 0 as it is: 1 stays 1."),
             (_shares(e(1), e(0), 0), "A ReLU makes -2 into 0. The LeakyReLU keeps a fifth: -0.4."),
             (_shares(e(1), e(-0.4), e(3)), "Cy has not seen Rocky: no edge, no weight."),
             (_shares(e(1), e(-0.4), e(0)), "A score of 0 is still a weight: mask with minus infinity."),

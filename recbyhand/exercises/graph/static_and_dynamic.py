@@ -220,6 +220,10 @@ def static_5(answer):
                 "You count over all tables together. Count in each table, then take the mean.",
             ),
             (
+                lambda a: torch.tensor(a.argmax(-1).unique().numel() / len(a)),
+                "You count over all tables together. Count in each table, then take the mean.",
+            ),
+            (
                 lambda a: torch.tensor(float(a.shape[1])),
                 "Two queries may have the same favourite: count it once.",
             ),

@@ -25,6 +25,10 @@ def variant_1(answer):
                 [-0.02, -0.72],
                 "The first is AUGRU's: in AGRU the weight replaces the gate, it does not scale it.",
             ),
+            (
+                [-0.1, -0.72],
+                "The first is AIGRU's: there the weight scales the content. In AGRU it is the gate.",
+            ),
             ([-0.44, -0.02], "The second is AUGRU's. The released cell scales what is KEPT, 1 - u."),
             ([-0.44, -0.44], "The second is AGRU again: there the update gate 0.5 plays no part."),
             ([-0.44, -0.3], "The second is a plain GRU: the weight has not touched its gate."),
@@ -75,6 +79,10 @@ def variant_2(answer):
         inputs=_gate_inputs,
         oracle=_gates,
         wrong=[
+            (
+                slip(lambda a, u: a + 0 * u, lambda a, u: u),
+                "These are the two as they came. AUGRU scales the one by the other; what does the code keep?",
+            ),
             (slip(released, paper), "The right gates in the wrong order: the paper's first."),
             (
                 slip(paper, lambda a, u: (1 - a) * (1 - u)),

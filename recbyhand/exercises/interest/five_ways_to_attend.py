@@ -36,6 +36,10 @@ def attend_1(answer):
             ([4 / 7, 0.0, 3 / 7, 0.0], "You took exp(0) for 0. It is 1: the second film has a weight."),
             ([0.8, 0.5, 0.75, 0.0], "A sigmoid looks at one score alone. Let the three share 1."),
             ([50.0, 12.5, 37.5, 0.0], "Weights sum to 1; yours are in per cent."),
+            (
+                [0.5, 0.125, 0.375, 1.0],
+                "Right for the films. But padding gets no weight: 0.",
+            ),
             ([1 / 3] * 3 + [0.0], "Equal weights are pooling. Raise e to each score, then divide."),
             ([0.5, 0.125, 0.375], "Right for the films. The fourth place has a weight, too: which?"),
             (s[:3] / s[:3].sum(), "You divided the scores themselves. A softmax takes the exponentials."),
@@ -190,6 +194,10 @@ def attend_3(answer):
                 lambda e, w: (e * w).softmax(0),
                 "You took a softmax in each dimension. A film has one score: w_e . e_i.",
             ),
+            (
+                lambda e, w: (e * w).softmax(0).sum(1),
+                "You took a softmax for every number of the vectors, then added up. A film has one score, w_e . e_i.",
+            ),
             (lambda e, w: (e @ w).log_softmax(0), "These are the logarithms of the weights: take `softmax`."),
             (
                 lambda e, w: (-(e @ w)).softmax(0),
@@ -343,10 +351,20 @@ def attend_5(answer):
             {n: torch.tensor(float(n)).log().item() for n in given},
             "At s = ln n one match weighs as much as all others together. Is two best told from one there?",
         ),
+        (
+            {n: torch.tensor(n - 1.0).log().item() for n in given},
+            "At s = ln (n - 1) one match has half of the weight. Is two best told from one there? Compare the two.",
+        ),
+        (
+            {n: torch.tensor((n - 2) / 2).log().item() for n in given},
+            "There two matches have half of the weight. Is two best told from one there? Compare the two.",
+        ),
         (dict.fromkeys(given, truth[20]), "That is right for n = 20. The best s depends on n: use it."),
     ):
         if near(other, 0.05):
             raise Wrong(text)
+    if max(given.values()) - min(given.values()) < 1e-3:
+        raise Wrong("You say the same s for every n. The best s depends on n: use it.")
     if near(truth, 0.6):
         raise Wrong("Near, but not to within 0.02: make the grid finer, with the exact m(2) - m(1).")
     n = max(given, key=lambda n: abs(given[n] - truth[n]))

@@ -69,6 +69,10 @@ def pool_2(answer):
         inputs=_histories,
         oracle=_pooled,
         wrong=[
+            (
+                lambda e, mask: (m(mask) * e).sum(1) * len(e) / m(mask).sum(),
+                "You divide by the films of an average history. Divide each row by its own number.",
+            ),
             (lambda e, mask: e.mean(1), "Padded places are in your mean. Use the mask."),
             (
                 lambda e, mask: (m(mask) * e).mean(1),
@@ -179,6 +183,10 @@ def pool_3(answer):
                 "These are ids of a catalogue, which start at 2. Rows of V are counted from 0.",
             ),
             (by(lambda a, b, c, V: V.norm(dim=1)), "The length of a film's vector is not its score. Use b."),
+            (
+                lambda a, b, c, V: V @ b + c,
+                "You return what the films score, c and all. Sort: the rows of V, the best one in front.",
+            ),
             (
                 lambda a, b, c, V: V @ b,
                 "These are the scores. The list is asked for: row numbers, best first.",

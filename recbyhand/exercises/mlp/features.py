@@ -336,6 +336,10 @@ def feat_5(answer):
                 "You count different values; a value that stands in many test rows counts once for each row.",
             ),
             (
+                _unseen(weight=lambda column: sorted({i for i in column if i >= 2})),
+                "You count different values; a value that stands in many test rows counts once for each row.",
+            ),
+            (
                 _unseen(weight=lambda column: [i for i in column if i >= 2]),
                 "Yours is a share of the rows with a real id. Asked is that of all test rows.",
             ),

@@ -202,6 +202,18 @@ def deep_4(answer):
                 "The second way around must carry the result of the first half.",
             ),
             (lambda x, f, h, n, m: x + f(n(x)), "The feed-forward half is missing."),
+            (
+                lambda x, f, h, n, m: x + f(n(x)) + m(h(x + f(n(x)))),
+                "norm_2 stands behind its part. Put it before: feed_forward(norm_2(x)).",
+            ),
+            (
+                lambda x, f, h, n, m: x + n(f(x)) + h(m(x + n(f(x)))),
+                "norm_1 stands behind its part. Put it before: attention(norm_1(x)).",
+            ),
+            (
+                lambda x, f, h, n, m: x + n(f(x)) + m(h(x + n(f(x)))),
+                "The norms stand behind their parts. Put them before: part(norm(x)).",
+            ),
             (lambda x, f, h, n, m: _pre(x, f, h, lambda v: v, lambda v: v), "The norms are missing."),
             (
                 lambda x, f, h, n, m: m(n(x) + f(n(x))) + h(m(n(x) + f(n(x)))),

@@ -203,6 +203,14 @@ def _chance(n_plus=0, k_plus=0, complement=False, point=False, others_plus=0):
     return slip
 
 
+def _without_replacement(above, others, n, k):
+    def hit(r):
+        ways = sum(math.comb(r, j) * math.comb(others - r, n - j) for j in range(min(k, n + 1)))
+        return ways / math.comb(others, n)
+
+    return torch.tensor([hit(int(r)) for r in above])
+
+
 @exercise(
     "next-4",
     "Each drawn film is better with probability above / others. When is the liked film among the first k?",
@@ -217,6 +225,10 @@ def next_4(answer):
         inputs=lambda g: (torch.randint(1, 400, (5,), generator=g), 500, 20, 4),
         oracle=_draws,
         wrong=[
+            (
+                _without_replacement,
+                "You draw without replacement. In the formula each of the n draws is from all `others` anew: binomial.",
+            ),
             (_chance(k_plus=1), "With k better ones the film stands at place k + 1. Count 0 to k - 1."),
             (_chance(k_plus=-1), "One too few: k - 1 better ones still leave it at place k."),
             (_chance(complement=True), "That is the probability of a miss."),

@@ -190,6 +190,10 @@ def search_4(answer):
                 "You look up every place in the first table: place m has table m.",
             ),
             (
+                lambda u, b, c: (u.view(len(b), -1) @ b[0].T)[torch.arange(len(b)), c].sum(1),
+                "You multiply every piece of u by the first codebook: place m has its own, `book[m]`.",
+            ),
+            (
                 lambda u, b, c: torch.einsum("mj,mbj->mb", u.view(-1, len(b)).T, b)[
                     torch.arange(len(b)), c
                 ].sum(1),

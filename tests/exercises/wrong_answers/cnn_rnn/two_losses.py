@@ -111,3 +111,12 @@ WRONG += [
     ("two-4", "base 10", lambda s, q, n: s - (n * q).log10(), "to base 10. The exp"),
     ("two-4", "multiplied", lambda s, q, n: s * (n * q).log(), "taken off, not multiplied"),
 ]
+
+
+def rows_first(states, tokens, mask, E):
+    loss = torch.nn.functional.cross_entropy((states[:, :-1] @ E.T).mT, tokens[:, 1:], reduction="none")
+    real = mask[:, 1:]
+    return ((loss * real).sum(1) / real.sum(1).clamp(min=1)).mean()
+
+
+WRONG += [("two-3", "rows first, empty ones too", rows_first, "without questions as 0")]

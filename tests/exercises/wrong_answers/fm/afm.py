@@ -165,7 +165,6 @@ WRONG = [
         lambda e, W, b, h: torch.einsum("bp,bpd->bd", F.softmax(scores(e, W, b, h), 1), e),
         "went on and pooled",
     ),
-    ("afm-2", "tanh", lambda e, W, b, h: F.softmax(torch.tanh(e @ W.T + b) @ h, 1), "Print shapes"),
     (
         "afm-3",
         "jacobian",
@@ -193,4 +192,39 @@ WRONG = [
         lambda a, e, p: term(a, e, p).std(0) / term(a, e, p).std(0).max(),
         "the second never varies",
     ),
+]
+
+WRONG += [
+    ("afm-2", "tanh", lambda e, W, b, h: ((e @ W.T + b).tanh() @ h).softmax(1), "bend with tanh"),
+    (
+        "afm-2",
+        "h inside",
+        lambda e, W, b, h: ((e @ W.T + b) * h).relu().sum(2).softmax(1),
+        "inside your ReLU",
+    ),
+]
+
+
+def of_each_row(a, e, p):
+    term = (a * (e @ p)).abs()
+    return (term / term.sum(1, keepdim=True)).mean(0)
+
+
+def dead_layers(model, batch):
+    model.zero_grad()
+    F.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
+    dead = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    return sorted(name.split(".")[0] for name in dead)
+
+
+WRONG += [
+    ("afm-2", "mean for h", lambda e, W, b, h: (e @ W.T + b).relu().mean(2).softmax(1), "You average"),
+    (
+        "afm-2",
+        "root",
+        lambda e, W, b, h: ((e @ W.T + b).relu() @ h / len(h) ** 0.5).softmax(1),
+        "divided by a root",
+    ),
+    ("afm-4", "layers, with repeats", dead_layers, "name the layers"),
+    ("afm-5", "share in each row", of_each_row, "share in each row"),
 ]

@@ -82,7 +82,7 @@ WRONG = [
     ("fm-1", "neighbours", (V[1:] * V[:-1]).sum(), "neighbours only"),
     ("fm-2", "one more", lambda v, m: v[m].sum(0) / (1 + int(m.sum())), "divide by n + 1"),
     ("fm-2", "length one", lambda v, m: v[m].sum(0) / v[m].sum(0).norm(), "one of length 1"),
-    ("fm-2", "largest", lambda v, m: v.masked_fill(~m[:, None], -9).amax(0), "should make (1, 2)"),
+    ("fm-2", "largest", lambda v, m: v.masked_fill(~m[:, None], -9).amax(0), "the largest of each"),
     (
         "fm-3",
         "earlier partners",
@@ -119,4 +119,20 @@ WRONG += [
         ),
         "go through the pairs",
     ),
+]
+
+
+def thrown_together(a):
+    s1, s2, s3 = a.sum(), (a**2).sum(), (a**3).sum()
+    return (s1**3 - 3 * s1 * s2 + 2 * s3) / 6
+
+
+def largest(vectors, mask):
+    return vectors[mask].max(0).values if mask.any() else torch.zeros(vectors.shape[1])
+
+
+WRONG += [
+    ("fm-2", "maximum", largest, "the largest of each"),
+    ("fm-3", "square of the sum", lambda v, x: 2 * x[:, None] * (x @ v), "square of the sum"),
+    ("fm-4", "columns thrown together", thrown_together, "all columns together"),
 ]

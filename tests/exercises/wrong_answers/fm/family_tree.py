@@ -168,3 +168,5 @@ WRONG = [
     ),
     ("family-4", "linear part", WithLinear, "Something is added"),
 ]
+
+WRONG += [("family-1", "for itself", 1 * 7 + 2 * 6 - 1 * 6, "on the diagonal. Take")]

@@ -1,6 +1,7 @@
 """Wrong answers to the exercises on comparing the family, and a part of the hint that each must get."""
 
 import math
+from statistics import NormalDist
 
 import torch
 
@@ -100,5 +101,32 @@ WRONG += [
         "zero is above",
         lambda low, high: "better" if min(low) >= 0 else "worse" if max(high) <= 0 else "not told apart",
         "ends at 0",
+    ),
+]
+
+
+def few_draws(k, s):
+    draws = torch.randn(60, k, generator=torch.Generator().manual_seed(0))
+    return float(1.08 * s * draws.amax(1).mean())
+
+
+WRONG += [("seven-3", "few draws", few_draws, "not the mean of the largest")]
+
+
+def with_word(word):
+    def judge(lows, highs):
+        return "better" if min(lows) > 0 else "worse" if max(highs) < 0 else word
+
+    return judge
+
+
+WRONG += [
+    ("seven-2", "equal", with_word("equal"), "is not equal"),
+    ("seven-2", "no difference", with_word("no difference"), "may hide"),
+    (
+        "seven-3",
+        "median",
+        lambda k, s: s * NormalDist().inv_cdf(0.5 ** (1 / k)),
+        "not the mean of the largest",
     ),
 ]

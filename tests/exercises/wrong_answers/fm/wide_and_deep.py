@@ -142,3 +142,12 @@ WRONG = [
         "For s = t = 0",
     ),
 ]
+
+
+def of_the_mean(s, t, y):
+    n, inner = len(y), torch.sigmoid(t)
+    twice = (torch.sigmoid(s + inner) - y) * inner * (1 - inner)
+    return (torch.sigmoid(s + t) - y) / n, twice / n
+
+
+WRONG += [("wd-3", "of the mean", of_the_mean, "number of rows")]

@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of *Attention on edges*, and a part of the hint that each must get."""
 
+import math
+
 import torch
 
 from recbyhand.layers import DotGraphAttention
@@ -138,4 +140,13 @@ WRONG += [
     ("edge-4", "sums per source", by_edge(total=0), "sums over a source's edges"),
     ("edge-4", "a matrix of all pairs", dense, "a matrix of all pairs"),
     ("edge-2", "not divided", lambda e, A: e.exp() * A, "Those are exponentials"),
+]
+
+WRONG += [
+    (
+        "edge-1",
+        "slope everywhere",
+        [math.exp(0.2) / (math.exp(0.2) + math.exp(-0.4)), 1 / (1 + math.exp(0.6)), 0],
+        "above 0",
+    )
 ]

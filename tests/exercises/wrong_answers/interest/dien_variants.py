@@ -98,3 +98,8 @@ WRONG = [
     ),
     ("variant-5", "one too few", lambda c, h, n: (steps_of(c, h, n - 1) - h).abs().max(), "once too few"),
 ]
+
+WRONG += [
+    ("variant-1", "AIGRU", (0.2 - 0.3, -0.72), "AIGRU's"),
+    ("variant-2", "as they came", lambda a, u: (a[:, None].expand_as(u), u), "as they came"),
+]

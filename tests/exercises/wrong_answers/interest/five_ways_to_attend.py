@@ -139,3 +139,14 @@ WRONG = [
     ),
     ("attend-3", "axis of one lost", lambda e, w: (e @ w).softmax(0).squeeze(), "the shape is (1,)"),
 ]
+
+WRONG += [
+    ("attend-3", "a softmax in each dimension", lambda e, w: (e * w).softmax(0).sum(1), "then added up"),
+    ("attend-5", "half for one", lambda n: math.log(n - 1), "one match has half"),
+    ("attend-5", "half for two", lambda n: math.log(n / 2 - 1), "two matches have half"),
+]
+
+WRONG += [
+    ("attend-1", "all to padding", [0.5, 0.125, 0.375, 1], "padding gets no weight"),
+    ("attend-5", "one for all", lambda n: 1.7, "same s for every n"),
+]

@@ -110,3 +110,13 @@ WRONG = [
         "the shape is (1,)",
     ),
 ]
+
+WRONG += [
+    (
+        "pool-2",
+        "an average history",
+        lambda e, m: (e * m[..., None]).sum(1) / (m.sum() / len(m)),
+        "average history",
+    ),
+    ("pool-3", "scores with c", lambda a, b, c, V: V @ b + c, "c and all"),
+]

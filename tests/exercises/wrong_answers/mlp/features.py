@@ -161,3 +161,14 @@ WRONG = [
     ("feat-3", "a mask from the left", stacked(real_from_the_left), "take that many from the left"),
     ("feat-4", "sum over people", 2 * entropy(0.6) - entropy(0.9) - entropy(0.3), "sum over two people"),
 ]
+
+
+def of_different_real_ids(train, test):
+    cold = []
+    for a, b in zip(train.T, test.T, strict=True):
+        values = b[b >= 2].unique()
+        cold.append((~torch.isin(values, a)).double().mean() if len(values) else torch.tensor(0.0))
+    return torch.stack(cold)
+
+
+WRONG += [("feat-5", "of different real ids", of_different_real_ids, "You count different values")]

@@ -117,3 +117,9 @@ WRONG += [
     ("deep-3", "one too few", lambda w, n: (1 + w) ** (n - 1), "One layer is missing"),
     ("deep-4", "both ways round normed", normed_twice, "Both ways around"),
 ]
+
+WRONG += [
+    ("deep-4", "norm_2 behind", lambda x, f, h, n, m: (y := x + f(n(x))) + m(h(y)), "norm_2 stands behind"),
+    ("deep-4", "norm_1 behind", lambda x, f, h, n, m: (y := x + n(f(x))) + h(m(y)), "norm_1 stands behind"),
+    ("deep-4", "both behind", lambda x, f, h, n, m: (y := x + n(f(x))) + m(h(y)), "Put them before"),
+]

@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of *The next item*, and a part of the hint that each must get."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -133,3 +135,15 @@ WRONG += [
         "a verdict for each film",
     ),
 ]
+
+
+def without_replacement(above, others, n, k):
+    return torch.tensor(
+        [
+            sum(math.comb(r, j) * math.comb(others - r, n - j) for j in range(k)) / math.comb(others, n)
+            for r in above.tolist()
+        ]
+    )
+
+
+WRONG += [("next-4", "without replacement", without_replacement, "without replacement")]

@@ -122,3 +122,12 @@ WRONG += [
     ("search-5", "more than nine tenths", lambda a, b, c: passing(a, b, c, part=0.901), "At least"),
     ("search-3", "d numbers of a byte", lambda films, d, M: films * M + 256 * M * d, "with 4 bytes each"),
 ]
+
+WRONG += [
+    (
+        "search-4",
+        "the first codebook for all",
+        lambda u, b, c: sum((b[0] @ piece)[c[:, m]] for m, piece in enumerate(u.view(len(b), -1))),
+        "the first codebook",
+    )
+]
