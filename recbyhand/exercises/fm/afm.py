@@ -118,7 +118,7 @@ def afm_2(answer):
             ),
             (
                 lambda e, W, b, h: torch.relu(e @ W.T + b).mean(-1).softmax(1),
-                "You average the t numbers of the layer. A product with h makes the score: h is missing.",
+                "You average the t numbers of the layer. Their product with h is the score.",
             ),
             (
                 lambda e, W, b, h: (_scores(e, W, b, h) / len(h) ** 0.5).softmax(1),

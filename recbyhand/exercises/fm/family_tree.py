@@ -36,7 +36,10 @@ def family_1(answer):
             (111.0, "The diagonal is in your sum. No field meets itself."),
             ((3.0, 2.0, -4.0), "These are the three pairs. Add them up."),
             (9.0, "Watch the sign: b keeps -1 for c."),
-            (13.0, "You multiply by what the other field keeps for itself. Take what it keeps for this one."),
+            (
+                13.0,
+                "One of your two numbers stands on the diagonal. Take what the other field keeps for this one.",
+            ),
             (3.0, "Both your numbers stand in one row. A pair takes one from the row of each of its fields."),
             (
                 5.0,

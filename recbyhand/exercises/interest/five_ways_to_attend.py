@@ -38,7 +38,7 @@ def attend_1(answer):
             ([50.0, 12.5, 37.5, 0.0], "Weights sum to 1; yours are in per cent."),
             (
                 [0.5, 0.125, 0.375, 1.0],
-                "Right for the films. The fourth place is padding, and gets no weight.",
+                "Right for the films. But padding gets no weight: 0.",
             ),
             ([1 / 3] * 3 + [0.0], "Equal weights are pooling. Raise e to each score, then divide."),
             ([0.5, 0.125, 0.375], "Right for the films. The fourth place has a weight, too: which?"),
@@ -196,7 +196,7 @@ def attend_3(answer):
             ),
             (
                 lambda e, w: (e * w).softmax(0).sum(1),
-                "You took a softmax in each dimension, then added up. A film has one score, w_e . e_i: one softmax.",
+                "You took a softmax for every number of the vectors, then added up. A film has one score, w_e . e_i.",
             ),
             (lambda e, w: (e @ w).log_softmax(0), "These are the logarithms of the weights: take `softmax`."),
             (

@@ -185,7 +185,7 @@ def pool_3(answer):
             (by(lambda a, b, c, V: V.norm(dim=1)), "The length of a film's vector is not its score. Use b."),
             (
                 lambda a, b, c, V: V @ b + c,
-                "These are the scores, c and all. The list is asked for: row numbers, best first.",
+                "You return what the films score, c and all. Sort: the rows of V, the best one in front.",
             ),
             (
                 lambda a, b, c, V: V @ b,

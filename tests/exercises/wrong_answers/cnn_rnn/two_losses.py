@@ -120,4 +120,4 @@ def rows_first(states, tokens, mask, E):
     return ((loss * real).sum(1) / real.sum(1).clamp(min=1)).mean()
 
 
-WRONG += [("two-3", "rows first, empty ones too", rows_first, "averaged each row first")]
+WRONG += [("two-3", "rows first, empty ones too", rows_first, "without questions as 0")]

@@ -165,7 +165,6 @@ WRONG = [
         lambda e, W, b, h: torch.einsum("bp,bpd->bd", F.softmax(scores(e, W, b, h), 1), e),
         "went on and pooled",
     ),
-    ("afm-2", "tanh", lambda e, W, b, h: F.softmax(torch.tanh(e @ W.T + b) @ h, 1), "Print shapes"),
     (
         "afm-3",
         "jacobian",
@@ -226,6 +225,6 @@ WRONG += [
         lambda e, W, b, h: ((e @ W.T + b).relu() @ h / len(h) ** 0.5).softmax(1),
         "divided by a root",
     ),
-    ("afm-4", "layers, with repeats", dead_layers, "You name the layers"),
+    ("afm-4", "layers, with repeats", dead_layers, "name the layers"),
     ("afm-5", "share in each row", of_each_row, "share in each row"),
 ]

@@ -82,7 +82,7 @@ WRONG = [
     ("fm-1", "neighbours", (V[1:] * V[:-1]).sum(), "neighbours only"),
     ("fm-2", "one more", lambda v, m: v[m].sum(0) / (1 + int(m.sum())), "divide by n + 1"),
     ("fm-2", "length one", lambda v, m: v[m].sum(0) / v[m].sum(0).norm(), "one of length 1"),
-    ("fm-2", "largest", lambda v, m: v.masked_fill(~m[:, None], -9).amax(0), "should make (1, 2)"),
+    ("fm-2", "largest", lambda v, m: v.masked_fill(~m[:, None], -9).amax(0), "the largest of each"),
     (
         "fm-3",
         "earlier partners",

@@ -169,4 +169,4 @@ WRONG = [
     ("family-4", "linear part", WithLinear, "Something is added"),
 ]
 
-WRONG += [("family-1", "for itself", 1 * 7 + 2 * 6 - 1 * 6, "keeps for itself")]
+WRONG += [("family-1", "for itself", 1 * 7 + 2 * 6 - 1 * 6, "on the diagonal. Take")]

@@ -110,7 +110,7 @@ def few_draws(k, s):
     return float(1.08 * s * draws.amax(1).mean())
 
 
-WRONG += [("seven-3", "few draws", few_draws, "draw, draw more often")]
+WRONG += [("seven-3", "few draws", few_draws, "not the mean of the largest")]
 
 
 def with_word(word):
@@ -123,5 +123,10 @@ def with_word(word):
 WRONG += [
     ("seven-2", "equal", with_word("equal"), "is not equal"),
     ("seven-2", "no difference", with_word("no difference"), "may hide"),
-    ("seven-3", "median", lambda k, s: s * NormalDist().inv_cdf(0.5 ** (1 / k)), "the median of"),
+    (
+        "seven-3",
+        "median",
+        lambda k, s: s * NormalDist().inv_cdf(0.5 ** (1 / k)),
+        "not the mean of the largest",
+    ),
 ]

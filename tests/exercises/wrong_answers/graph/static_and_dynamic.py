@@ -99,4 +99,4 @@ WRONG += [
     ),
 ]
 
-WRONG += [("static-5", "pooled", lambda a: len(a.argmax(-1).unique()) / len(a), "over all tables together")]
+WRONG += [("static-5", "pooled", lambda a: len(a.argmax(-1).unique()) / len(a), "all tables together")]

@@ -147,6 +147,6 @@ WRONG += [
 ]
 
 WRONG += [
-    ("attend-1", "all to padding", [0.5, 0.125, 0.375, 1], "is padding, and gets"),
+    ("attend-1", "all to padding", [0.5, 0.125, 0.375, 1], "padding gets no weight"),
     ("attend-5", "one for all", lambda n: 1.7, "same s for every n"),
 ]
