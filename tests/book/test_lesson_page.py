@@ -145,6 +145,8 @@ def test_names_of_an_index_take_no_row_of_their_own():
     cells = re.findall(r"<th>([^<]*)</th>", house.one_header(PANDAS).partition("</thead>")[0])
     assert cells == ["model", "k", "AUC", "ms"]
     assert house.one_header(PANDAS).count("<tr") == 2
+    plain = "<table><thead><tr><th></th><th>a</th></tr></thead><tbody><tr><th>x</th><td></td></tr></tbody></table>"
+    assert house.one_header(plain + PANDAS) == plain + house.one_header(PANDAS), "no row of another table's"
     for kept in (
         PANDAS.replace("<th></th><th>&nbsp;</th>", "<th>layer</th><th></th>"),  # the columns have a name, too
         PANDAS.replace("<th>model</th>", '<th colspan="2">model</th>'),
