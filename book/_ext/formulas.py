@@ -8,6 +8,7 @@ formula that KaTeX cannot read is a warning with its place, hence a failed build
 from __future__ import annotations
 
 import re
+import shutil
 from collections import defaultdict
 from functools import cache
 from html import unescape
@@ -136,7 +137,7 @@ def letters(page: str) -> dict[str, set[str]]:
 
 
 def subset_fonts(out: Path) -> None:
-    """KaTeX's fonts with the letters that pages under `out` use, from the whole ones; the unused ones go."""
+    """KaTeX's fonts in `out` with the letters that its pages use, from the whole ones; the unused ones stay whole."""
     import logging as std_logging
 
     from fontTools.subset import Options, Subsetter
@@ -150,8 +151,11 @@ def subset_fonts(out: Path) -> None:
     place = out / "_static" / "katex" / "fonts"
     for path in FONTS.glob("KaTeX_*.woff2"):
         those = shown.get(path.stem.removeprefix("KaTeX_"), set()) - {" ", "\u200b"}
-        if not those:
-            (place / path.name).unlink(missing_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        if (
+            not those
+        ):  # no page asks for it; whoever prints the book waits for every font that its style names
+            shutil.copyfile(path, place / path.name)
             continue
         options = Options()
         options.flavor, options.hinting, options.ignore_missing_unicodes = "woff2", False, True
@@ -160,7 +164,6 @@ def subset_fonts(out: Path) -> None:
         subsetter.populate(unicodes=[ord(one) for one in those | {" "}])
         subsetter.subset(font)
         font.flavor = "woff2"
-        place.mkdir(parents=True, exist_ok=True)
         font.save(place / path.name)
 
 

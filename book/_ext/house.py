@@ -436,7 +436,8 @@ FOLDED = re.compile(
 )
 
 
-HEAD = re.compile(r"(<thead[^>]*>\s*)(<tr[^>]*>)(.*?)</tr>\s*<tr[^>]*>(.*?)</tr>(\s*</thead>)", re.S)
+_ROW = r"(<tr[^>]*>)((?:(?!</t(?:r|head)>).)*)</tr>\s*"
+HEAD = re.compile(rf"(<thead[^>]*>\s*){_ROW}{_ROW}(</thead>)", re.S)
 CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.S)
 
 
@@ -444,7 +445,7 @@ def one_header(body: str) -> str:
     """Tables whose second header row only names the index, as pandas writes it, with these names in the first row."""
 
     def joined(found: re.Match) -> str:
-        above, below = CELL.findall(found[3]), CELL.findall(found[4])
+        above, below = CELL.findall(found[3]), CELL.findall(found[5])
         empty = [not re.sub(r"&nbsp;|<[^>]*>|\s", "", cell[2]) for cell in below]
         names = empty.index(True) if True in empty else len(empty)
         blank = all(not re.sub(r"&nbsp;|<[^>]*>|\s", "", cell[2]) for cell in above[:names])
@@ -453,7 +454,7 @@ def one_header(body: str) -> str:
             return found[0]
         cells = [*below[:names], *above[names:]]
         row = "".join(f"\n      <{tag}{attributes}>{text}</{tag}>" for tag, attributes, text in cells)
-        return f"{found[1]}{found[2]}{row}\n    </tr>{found[5]}"
+        return f"{found[1]}{found[2]}{row}\n    </tr>\n  {found[6]}"
 
     return HEAD.sub(joined, body)
 

@@ -31,7 +31,7 @@ UNUSED = {  # a script, and a pattern without which a page does not need it
     "bootstrap.js": r"$^",  # the one menu of a page opens by book.js; its hints are titles, which a browser shows
 }
 UNUSED_EVERYWHERE = {name for name, need in UNUSED.items() if need == r"$^"}
-LISTING = re.compile(r"<pre>.*?</pre>", re.S)
+LISTING = re.compile(r"<pre\b.*?</pre>", re.S)
 # Names, brackets, modules and spaces have the colour of the text around them, in both themes' styles of listings.
 PLAIN = re.compile(r'<span class="(?:n|p|nn|w)">([^<]*)</span>')
 # The theme's choice, before anything is drawn: a reader's own, else what the system says; an empty mode is an error.

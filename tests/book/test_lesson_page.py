@@ -133,6 +133,37 @@ def test_widget_scripts_are_no_reason_to_run_a_lesson_again():
     assert not any(name.endswith(".js") for name in own)
 
 
+def test_letters_of_a_page_by_font():
+    """Nested and mixed, beside words of the page that are in no formula."""
+    page = "<p>Text</p>" + formulas.render(
+        r"\mathbf{x}_i + \text{if } \mathcal{L} \le \sum_j \Bigl( \mathrm{AUC} \Bigr)", True
+    )
+    found = formulas.letters(page + "<p>Zeal</p>")
+    assert found["Main-Bold"] == {"x"}
+    assert found["Caligraphic-Regular"] == {"L"}
+    assert {"i", "j"} <= found["Math-Italic"]
+    assert set("if+≤AUC") <= found["Main-Regular"]
+    assert "∑" in found["Size2-Regular"]
+    assert "(" in found["Size2-Regular"]
+    assert not set("TZ") & set().union(*found.values())
+
+
+def test_fonts_hold_the_letters_of_the_pages(tmp_path):
+    from fontTools.ttLib import TTFont
+
+    (tmp_path / "page.html").write_text(formulas.render(r"\mathbf{x}_i"), encoding="utf8")
+    formulas.subset_fonts(tmp_path)
+    fonts = tmp_path / "_static" / "katex" / "fonts"
+    assert {path.name for path in fonts.iterdir()} == {path.name for path in formulas.FONTS.glob("*.woff2")}
+    assert set(TTFont(fonts / "KaTeX_Main-Bold.woff2").getBestCmap()) == {ord(" "), ord("x")}
+    assert ord("i") in TTFont(fonts / "KaTeX_Math-Italic.woff2").getBestCmap()
+    assert (fonts / "KaTeX_Main-Bold.woff2").stat().st_size < 2_000
+    assert len(TTFont(fonts / "KaTeX_Fraktur-Bold.woff2").getBestCmap()) > 50, "whole: no page asks for it"
+    (tmp_path / "page.html").write_text(formulas.render(r"\mathbf{y}"), encoding="utf8")  # another build
+    formulas.subset_fonts(tmp_path)
+    assert ord("y") in TTFont(fonts / "KaTeX_Main-Bold.woff2").getBestCmap()
+
+
 PANDAS = """<table><thead>
     <tr style="text-align: right;"><th></th><th>&nbsp;</th><th>AUC</th><th>ms</th></tr>
     <tr><th>model</th><th>k</th><th></th><th>&nbsp;</th></tr>
@@ -145,6 +176,8 @@ def test_names_of_an_index_take_no_row_of_their_own():
     cells = re.findall(r"<th>([^<]*)</th>", house.one_header(PANDAS).partition("</thead>")[0])
     assert cells == ["model", "k", "AUC", "ms"]
     assert house.one_header(PANDAS).count("<tr") == 2
+    plain = "<table><thead><tr><th></th><th>a</th></tr></thead><tbody><tr><th>x</th><td></td></tr></tbody></table>"
+    assert house.one_header(plain + PANDAS) == plain + house.one_header(PANDAS), "no row of another table's"
     for kept in (
         PANDAS.replace("<th></th><th>&nbsp;</th>", "<th>layer</th><th></th>"),  # the columns have a name, too
         PANDAS.replace("<th>model</th>", '<th colspan="2">model</th>'),
