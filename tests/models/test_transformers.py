@@ -166,6 +166,16 @@ def test_sasrec_states_are_those_of_the_prefixes():
         torch.testing.assert_close(model.states(alone)[0][:, -1], states[:, n - 1])
 
 
+def test_sasrec_reads_scaled_items_and_places_counted_from_the_newest():
+    model = lively(SASRec(SCHEMA, dim=8))
+    batch = make_batch(SCHEMA, 2, lengths=[5, 3])
+    states, _, _ = model.states(batch)
+    for b, n in enumerate((5, 3)):
+        place = model.place.table.weight[list(range(n - 1, -1, -1))]  # the newest has place 0
+        x = math.sqrt(8) * model.item.weight[batch.history[b, :n]] + place
+        torch.testing.assert_close(states[b, :n], model.encoder(x[None], causal_mask(n))[0])
+
+
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_sasrec_never_looks_ahead(norm):
     model = lively(SASRec(SCHEMA, dim=8, norm=norm))
@@ -267,6 +277,19 @@ def test_state_k_knows_events_1_to_k(auxiliary, norm):
             )
             assert (grad[:, k:] == 0).all()
             assert (grad[:, :k].abs().sum(-1) > 0).all()
+
+
+def test_transformer4rec_by_its_formula():
+    """Scaled items and places (the target's is 0), a start token, state k reads m_1 ... m_k, and a head of products."""
+    model = lively(Transformer4Rec(SCHEMA, dim=8))
+    batch = make_batch(SCHEMA, 2, 3, lengths=[3, 3])
+    place, reads = model.place.table.weight[[3, 2, 1, 0]], torch.ones(4, 3, dtype=torch.bool).tril(-1)
+    for b, logit in enumerate(model(batch)):
+        e, t = (math.sqrt(8) * model.item.weight[ids] for ids in (batch.history[b], batch.item[b]))
+        memory = model.encoder((e + place[:3])[None], causal_mask(3))
+        x = torch.cat([model.start[None], e]) + place
+        s = model.decoder(x[None], memory, None, reads)[0, -1]
+        torch.testing.assert_close(logit, model.mlp(torch.cat([s, t, s * t]))[0])
 
 
 @pytest.mark.parametrize("auxiliary", ["item", "label"])
