@@ -111,9 +111,7 @@ def main() -> None:
         bound = sum(best[kind] for kind in BARE)
         row = {"model": name, "step_ms": round(1000 * best["step"], 2), "bound_ms": round(1000 * bound, 2)}
         row |= {"ratio": round(best["step"] / bound, 2)}
-        row |= {
-            f"{kind}_share": round(best[kind] / best["step"], 3) for kind in ("products", "gathers", "update")
-        }
+        row |= {f"{kind}_share": round(best[kind] / best["step"], 3) for kind in (*BARE, "passes")}
         rows.append(row | {"calls": calls, "turns": turns})
         print(rows[-1], flush=True)
     machine = {
