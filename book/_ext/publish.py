@@ -24,7 +24,7 @@ from lessons import ROOT, listed
 EMPTY = 'PUBLISHED = ""'
 ALONE = '("anywidget", "pooch", "safetensors")'
 # What a lesson imports beside the package, and pip's name for it: installed with it where the package is missing.
-EXTRA = {"faiss": "faiss-cpu"}
+EXTRA = {"faiss": "faiss-cpu", "polars": "polars"}
 TITLE = "#@title Run this first: it finds the package, or installs it (once, some seconds)"
 WRITTEN = ".written.json"  # hashes of what --lab wrote, to tell what a reader has changed
 

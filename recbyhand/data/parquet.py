@@ -58,13 +58,11 @@ class Stored(Tables):
     """Tables whose events are columns on disk, sorted by user and time. `ratings` would bring them all into memory."""
 
     def __init__(
-        self, tables: Tables, columns: dict[str, Tensor], start: np.ndarray, rows: int, folder: Path, keep
+        self, tables: Tables, columns: dict[str, Tensor], start: np.ndarray, rows: int, folder, keep
     ):
-        super().__init__(
-            **{name: value for name, value in vars(tables).items() if name != "ratings"}, ratings=None
-        )
+        super().__init__(**vars(tables) | {"ratings": None})
         self.columns = columns  # item (E,), rating (E,), time (E,); an item is its row in `items`
-        self.start = start  # (users + 1,) user u of `users` has the events start[u] ... start[u + 1] - 1
+        self.start = start  # (users + 1,) row u of `users` has the events start[u] ... start[u + 1] - 1
         self.rows, self.folder, self.keep = rows, folder, keep
 
     @property
@@ -77,7 +75,7 @@ class Stored(Tables):
 
     @ratings.setter
     def ratings(self, _) -> None:
-        """Tables has a field of this name; here it is made when it is asked for."""
+        """Tables has a field of this name, to be set; here the table is made when it is asked for."""
 
     def check_like(self, like: float) -> None:
         check_like(pd.Series([self.columns["rating"].max().item()]), like)
@@ -85,13 +83,8 @@ class Stored(Tables):
     def summary(self) -> dict[str, object]:
         n = len(self.columns["rating"])
         liked = sum(int((some >= self.like).sum()) for some in self.columns["rating"].split(self.rows))
-        said = {
-            "users": len(self.users),
-            "items": len(self.items),
-            "examples": n,
-            "liked": f"{liked / n:.1%}",
-        }
-        said["user features"] = ", ".join(self.user_columns) or "none"
+        said = {"users": len(self.users), "items": len(self.items), "examples": n}
+        said |= {"liked": f"{liked / n:.1%}", "user features": ", ".join(self.user_columns) or "none"}
         return said | {"item features": ", ".join(self.item_columns) or "none"}
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray, dict[str, np.ndarray]]]:
@@ -133,14 +126,8 @@ class Stored(Tables):
             before = events["item"].n - 1
             end = local.end(torch.from_numpy(user), torch.from_numpy(time)) + before
             cold = np.bincount(user[part == 0], minlength=high - low) == 0
-            of = {
-                "user": user + low + 2,
-                "item": item,
-                "time": time,
-                "label": label,
-                "end": end,
-                "cold_user": cold[user],
-            }
+            of = {"user": user + low + 2, "item": item, "time": time, "label": label, "end": end}
+            of["cold_user"] = cold[user]
             for p, written in enumerate(made):
                 for name, column in written.items():
                     column.add(torch.as_tensor(of[name])[torch.from_numpy(part == p)])
@@ -202,7 +189,7 @@ def from_parquet(
     path      a file, or a folder whose *.parquet files are read in the order of their names. They hold the `ratings`
               of `from_frames`; users and items are tables in memory, or left out, as there
     rows      how many events are held at a time
-    work      an empty folder for columns, some 90 bytes an event, on a disk that has the room; it stays. Without it,
+    work      an empty folder for columns, some 75 bytes an event, on a disk that has the room; it stays. Without it,
               a temporary folder, which goes with the data set
     like, settings   as in `from_frames`: user=, item=, rating=, time=, scale=, name=, ...; but no `schema`
 
@@ -221,7 +208,7 @@ def from_parquet(
         raise ValueError(f"work={str(folder)!r}: give a folder that is there and empty")
     given = {kind: name for kind, name in names.items() if kind in settings} | {"scale": scale}
     codes, raw = {"user": {}, "item": {}}, {name: Growing(folder / name, t) for name, t in _KINDS.items()}
-    first, positives, timed, heard = None, False, True, []
+    first, has, positives, heard = None, set(), False, []
     for where, part in _read(path, [name for name in names.values() if name is not None], rows):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -230,14 +217,19 @@ def from_parquet(
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
         heard = heard or [f"{where}: {warning.message}" for warning in caught]
-        positives, timed, part = found.positives, names["time"] in part, found.ratings
+        before, has = has, {name for name in ("rating", "time") if names[name] in part}
+        if first is not None and has != before:
+            raise ValueError(f"{where}: it has {sorted(has)}, and the files before have {sorted(before)}")
+        positives, part = found.positives, found.ratings
+        if first is not None and (odd := [k for k in codes if part[k].dtype != first[k].dtype]):
+            raise ValueError(f"{where}: {odd[0]}s are text here and numbers elsewhere: make all ids text")
         first = part.iloc[:1] if first is None else first
         for kind, known in codes.items():
             code, values = pd.factorize(part[kind])
             place = np.array([known.setdefault(value, len(known)) for value in values.tolist()])
             raw[kind].add(place[code])
         raw["rating"].add(part["rating"].to_numpy(copy=True))
-        raw["time"].add(part["time"].to_numpy() + (0 if timed else raw["time"].n))
+        raw["time"].add(part["time"].to_numpy() + (0 if "time" in has else raw["time"].n))
     for message in heard:  # of the first part that has some: the next would say the same
         warnings.warn(message, stacklevel=2)
     columns = {name: column.tensor() for name, column in raw.items()}
@@ -260,9 +252,8 @@ def from_parquet(
     if like is None and not positives and scale[1] > 5:
         liked = sum(int((some >= 4).sum()) for some in columns["rating"].split(rows))
         warn_of_like(liked / len(columns["rating"]), scale, "from_parquet")
-    tables.note = f"{len(columns['time']):,} events, read in parts" + (
-        "" if timed else ", in the order of their rows"
-    )
+    tables.note = f"{len(columns['time']):,} events, read in parts"
+    tables.note += "" if "time" in has else ", in the order of their rows"
     tables.note += ", without ratings: every row is a positive" if positives else ""
     places = {kind: _places(getattr(tables, f"{kind}s"), kind, ids) for kind, ids in met.items()}
     start = _by_user(columns, places, len(tables.users), rows, folder)
@@ -294,8 +285,8 @@ def _read(path, names: list[str], rows: int) -> Iterator[tuple[str, pd.DataFrame
         )
     for file in files:
         scan = polars.scan_parquet(file)
-        if {*names} <= {*scan.collect_schema().names()}:
-            scan = scan.select(names)  # else all are read, so that what is meant can be named
+        if {*names} <= {*scan.collect_schema()}:  # else all are read, so that what is meant can be named
+            scan = scan.select(names)
         n = scan.select(polars.len()).collect().item()
         for at in range(0, n, rows):
             part = scan.slice(at, rows).collect()

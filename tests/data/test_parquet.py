@@ -163,6 +163,21 @@ def test_what_is_wrong_is_named_with_its_file_and_row(tmp_path):
         from_parquet(tmp_path / "lost", schema=ctr(from_frames(table)).schema)
 
 
+def test_files_that_differ_are_refused(tmp_path):
+    table = events(400)
+    write(table, tmp_path, files=2)
+    polars.DataFrame({"user": ["a"], "item": [1], "rating": [5], "time": [7]}).write_parquet(
+        tmp_path / "9.parquet"
+    )
+    with pytest.raises(ValueError, match=r"9.parquet, rows from 0: users are text here"):
+        from_parquet(tmp_path)
+    polars.DataFrame({"user": [1], "item": [1], "time": [7]}).write_parquet(tmp_path / "9.parquet")
+    with pytest.raises(
+        ValueError, match=r"it has \['time'\], and the files before have \['rating', 'time'\]"
+    ):
+        from_parquet(tmp_path)
+
+
 def test_warnings_come_once(tmp_path):
     table = events(400).assign(time=lambda t: t["time"] * 1000)
     write(table, tmp_path / "events")
