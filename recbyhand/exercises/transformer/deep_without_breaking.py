@@ -287,7 +287,7 @@ def deep_5(answer):
             ),
             (
                 counts(lambda d, h: 4 * d * d, lambda d, h: 2 * d * h, lambda d, h: 2 * d),
-                "The biases are missing in all three; the two norms have a gain and a bias each.",
+                "The biases are missing in all three: a norm, too, has a gain *and* a bias.",
             ),
             (counts(a, lambda d, h: 2 * d * h + d, n), "The bias of the hidden layer is missing: h numbers."),
             (
