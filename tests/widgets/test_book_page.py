@@ -74,7 +74,9 @@ def test_the_page_lives_and_asks_nobody(browser, site, kind):
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(f"{base}index.html")
         tab.wait_for_selector(".rbh-widget[data-ready]", state="attached")
-        assert tab.locator(".rbh-widget:not([data-ready])").count() > 5, "far from the screen nothing is drawn yet"
+        assert tab.locator(".rbh-widget:not([data-ready])").count() > 5, (
+            "far from the screen nothing is drawn yet"
+        )
         tab.evaluate("dispatchEvent(new Event('rbh-all')) && null")
         tab.wait_for_function("!document.querySelector('.rbh-widget:not([data-ready])')")
         assert [u for u in asked if not u.startswith((base, "blob:", "data:"))] == []

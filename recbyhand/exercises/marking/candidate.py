@@ -135,7 +135,9 @@ class Candidate:
 
         home.check = self.check
         home.hint = home.quiz = lambda name, *_: Noted(str(name))
-        recbyhand.claim = lambda *_, **__: None  # what the book says of times, say, is no fault of a student's
+        recbyhand.claim = lambda *_, **__: (
+            None
+        )  # what the book says of times, say, is no fault of a student's
 
     def run(self, cells: list[str], seconds: float) -> None:
         from IPython.core.interactiveshell import InteractiveShell
