@@ -53,7 +53,10 @@ def test_predict_evaluates_in_batches_and_restores_every_mode(task):
     [
         (lambda b: b.item.float()[:, None], r"\(64, 1\).*squeeze\(-1\)"),
         (lambda b: b.item.float().mean(), r"shape \(\).*name the axis"),
-        (lambda b: b.item.float()[:, None] + b.item.float(), r"\(64, 64\).*squeeze\(-1\) the first before you add"),
+        (
+            lambda b: b.item.float()[:, None] + b.item.float(),
+            r"\(64, 64\).*squeeze\(-1\) the first before you add",
+        ),
         (lambda b: b.item.float()[:-1], r"\(63,\) for a batch of 64.*One logit per row is needed"),
         (lambda b: [0.0] * len(b), "returned a list"),
     ],

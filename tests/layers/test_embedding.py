@@ -160,7 +160,10 @@ def test_padding_and_unknown_of_every_field_start_silent_and_nothing_else():
 def test_a_grown_table_takes_each_old_row_and_starts_new_values_as_unknown():
     old = FeatureEmbedding((Field("colour", 4), Field("genres", 5, 3)), 2)
     new = FeatureEmbedding((Field("colour", 6), Field("genres", 5, 3), Field("year", 3)), 2)
-    colours, genres = [0, 1, 2, 3, 1, 1], [4, 5, 6, 7, 8]  # colours 4 and 5 are new; `year` is a field old never had
+    colours, genres = (
+        [0, 1, 2, 3, 1, 1],
+        [4, 5, 6, 7, 8],
+    )  # colours 4 and 5 are new; `year` is a field old never had
     assert new.rows_from(old).tolist() == colours + genres
 
 
