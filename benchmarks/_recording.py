@@ -131,9 +131,9 @@ def keep(name: str, rows: list[dict], *paths: str, by: Sequence[str] = ("data",)
         new = pd.concat([old[~again], new])
     file.parent.mkdir(parents=True, exist_ok=True)
     new.to_csv(file, index=False)
+    groups = [column for column in ("data", "model", "activation", "alpha") if column in new]
     measured = [column for column in new if column.startswith(("test_", "NDCG", "recall"))]
-    if "chosen" in new and measured:
-        groups = [column for column in ("data", "model", "activation", "alpha") if column in new]
+    if "chosen" in new and groups and measured:
         chosen = new[new["chosen"].astype(bool)]
         print(chosen.groupby(groups, sort=False)[measured].agg(["mean", "std"]).round(4).to_string())
 

@@ -102,21 +102,22 @@ class Anonymous(threading.Thread):
         self.grown = round(max(self.most - self.before, 0))
 
 
-def from_files(events: int) -> list[dict]:
+def from_files(events: int, epoch: bool = False) -> list[dict]:
     with tempfile.TemporaryDirectory() as given, tempfile.TemporaryDirectory() as work:
         files(events, Path(given))
         with Anonymous() as memory:
             task = rbh.data.ctr(rbh.data.from_parquet(given, work=work))
         size = sum(file.stat().st_size for file in Path(work).rglob("*") if file.is_file()) / 1e6
         row = {"part": "parquet", "size": events, "form": "from_parquet, ctr", "seconds": memory.seconds}
-        rows = [row | {"peak_mb": memory.grown, "files_mb": round(size)}]
+        if not epoch:
+            return [row | {"peak_mb": memory.grown, "files_mb": round(size)}]
         task.valid = task.valid.subset(slice(0, 0))  # training alone
         rbh.seed(0)
         model = rbh.models.PooledSequence(task.schema, dim=DIM)
         with Anonymous() as memory:
             rbh.fit(model, task, epochs=1, batch_size=4096, progress=False)
         row = {"part": "epoch", "size": events, "form": "PooledSequence", "seconds": memory.seconds}
-        return [*rows, row | {"peak_mb": memory.grown, "files_mb": round(size)}]
+        return [row | {"peak_mb": memory.grown, "files_mb": round(size)}]
 
 
 def peak() -> float:
@@ -233,16 +234,19 @@ def search(items: int) -> list[dict]:
     return [rows[0] | {"recall": 1.0}, rows[1] | {"recall": round(recall, 3)}]
 
 
+PARTS = {"prepare": prepare, "parquet": from_files, "epoch": lambda events: from_files(events, epoch=True)}
+
+
 def main() -> None:
     torch.set_num_threads(1)
     if sys.argv[1:2] == ["alone"]:  # in a process of its own, whose memory is that of this size alone
-        rows = {"prepare": prepare, "parquet": from_files}[sys.argv[2]](int(sys.argv[3]))
+        rows = PARTS[sys.argv[2]](int(sys.argv[3]))
         print(pd.DataFrame(rows).to_json(orient="records"))
         return
-    asked = sys.argv[1].split(",") if sys.argv[1:] else ["prepare", "parquet", "step", "softmax", "search"]
+    asked = sys.argv[1].split(",") if sys.argv[1:] else [*PARTS, "step", "softmax", "search"]
     most, rows = int(sys.argv[2]) if sys.argv[2:] else 10_000_000, []
     for part in asked:
-        if part in ("prepare", "parquet"):
+        if part in PARTS:
             for events in (n for n in (100_000, 1_000_000, 10_000_000) if n <= most):
                 command = [sys.executable, "-m", "benchmarks.scale", "alone", part, str(events)]
                 done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

@@ -359,7 +359,7 @@ def ctr(
 
     Raises ValueError for a setting it does not know, or for a target whose user or item is in no table.
     """
-    if not hasattr(dataset, "targets"):
+    if not isinstance(dataset, Tables) and not hasattr(dataset, "targets"):
         raise TypeError(
             f"ctr takes a data set, as rbh.data.from_frames(ratings) makes it, not {type(dataset).__name__}"
         )

@@ -190,6 +190,20 @@ def test_warnings_come_once(tmp_path):
         from_parquet(tmp_path / "events", rows=1000, scale=(0, 10), time=None)
 
 
+@pytest.mark.parametrize("how", [{}, {"split": "global", "like": 5}], ids=str)
+def test_nothing_brings_all_events_into_memory(tmp_path, monkeypatch, how):
+    def all_of_them(_):
+        raise MemoryError
+
+    write(events(), tmp_path / "events")
+    monkeypatch.setattr(rbh.data.parquet.Stored, "ratings", property(all_of_them, lambda *_: None))
+    task = ctr(from_parquet(tmp_path / "events", rows=500), **how)
+    rbh.train(lambda s: rbh.models.PooledSequence(s, dim=4), task, epochs=1)
+    assert "examples" in repr(task) + repr(task.dataset) + repr(task.train)
+    with pytest.raises(MemoryError):
+        task.dataset.targets  # noqa: B018 - this would
+
+
 def test_the_frame_is_there_for_those_who_ask(tmp_path):
     table = events(400)
     write(table, tmp_path / "events")

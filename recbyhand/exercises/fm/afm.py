@@ -36,6 +36,13 @@ def afm_1(answer):
         answer,
         [
             (8.0, "That is the sum without weights: an FM's. Weigh each pair by its share of the softmax."),
+            *(
+                (
+                    value / 6,
+                    "The weights stand at other pairs: the scores 0, ln 3 and ln 2 make 1, 3 and 2.",
+                )
+                for value in (13, 15, 17, 18, 19)
+            ),
             (8 / 3, "That is the mean: equal weights. The scores are not equal."),
             (14.0, "Right weights but for their sum: divide the exponentials by their sum, 6."),
             (
@@ -103,7 +110,10 @@ def afm_2(answer):
                 lambda e, W, b, h: _scores(e, W, b, h, bend=lambda x: x).softmax(1),
                 "The ReLU is missing: without it the network is one linear map.",
             ),
-            (lambda e, W, b, h: _scores(e, W, 0 * b, h).softmax(1), "The bias b is missing."),
+            (
+                lambda e, W, b, h: _scores(e, W, 0 * b, h).softmax(1),
+                "The bias b is missing, or stands behind the ReLU, where the softmax cancels it.",
+            ),
             (
                 lambda *x: torch.ones(x[0].shape[0], 1),
                 "All ones: you attend after pooling, over an axis of size 1. That is the bug of the lesson.",
@@ -210,6 +220,10 @@ def afm_3(answer):
             (
                 lambda s, c: s.softmax(0) * c,
                 "You moved one exponential and left the denominator where it was. It grows, too.",
+            ),
+            (
+                lambda s, c: s.exp() * (c - (s.exp() * c).sum()),
+                "Your weights are exponentials, and do not sum to 1: divide by their sum, a softmax.",
             ),
             (
                 lambda s, c: s.softmax(0) * (1 - s.softmax(0)) * c,
@@ -336,7 +350,15 @@ def afm_4(answer):
         return lambda model, batch: _dead(model, batch, **how)
 
     def listed(model, batch):
-        out = call(answer, model, batch)
+        try:
+            out = call(answer, model, batch)
+        except (AttributeError, TypeError) as error:
+            if "NoneType" in str(error) or "'bool' object" in str(error):
+                raise Wrong(
+                    "A parameter that `forward` never uses has `grad` None, and None has no numbers to look at: ask "
+                    "`value.grad is None` first."
+                ) from None
+            raise
         names = isinstance(out, set | tuple) and all(isinstance(n, str) for n in out)
         return sorted(out) if names else out
 
@@ -367,6 +389,10 @@ def afm_4(answer):
             (
                 slip(zero=False),
                 "You name those whose gradient is None. A tensor of zeros moves nothing, either.",
+            ),
+            (
+                lambda model, batch: sorted(n for n, _ in model.named_parameters()),
+                "You name them all: as long as nobody has called `backward()` on the loss, each gradient is None.",
             ),
             (
                 slip(none=False),
@@ -467,6 +493,7 @@ def afm_5(answer):
                 lambda a, e, p: (a * (e @ p)).std(0),
                 "Right so far. Divide by the sum over all pairs: a share.",
             ),
+            (lambda a, e, p: 100 * _share(a, e, p), "Yours are in per cent. A share of all is 1."),
             (
                 lambda a, e, p: _ratio((e @ p).std(0)),
                 "The weights are missing: the term of a pair is a · (p · e).",

@@ -6,7 +6,17 @@ from itertools import combinations
 
 import torch
 
-from recbyhand.exercises.engine import AUTOGRAD, Wrong, close, exercise, function, grows, one_of_wrong, uses
+from recbyhand.exercises.engine import (
+    AUTOGRAD,
+    Wrong,
+    call,
+    close,
+    exercise,
+    function,
+    grows,
+    one_of_wrong,
+    uses,
+)
 from recbyhand.exercises.quizzes import question, quiz
 
 
@@ -65,6 +75,14 @@ def fm_2(answer):
             (
                 lambda v, m: v[m.bool()].amax(0) if bool(m.any()) else torch.zeros(v.shape[1], dtype=v.dtype),
                 "That is the largest of each coordinate. With x = 1/n it is the mean.",
+            ),
+            (
+                lambda v, m: v.sum(0) / m.sum().clamp(min=1),
+                "You divide by the number of real values, but padding is still in your sum: mask it, too.",
+            ),
+            (
+                lambda v, m: (v * (m == 0)[:, None]).sum(0) / (m == 0).sum().clamp(min=1),
+                "You took the mean of the padding: True is real.",
             ),
             (lambda v, m: v.mean(0), "The padding is in your mean, too. Use the mask."),
             (
@@ -298,53 +316,69 @@ def _rank(S) -> int:
 def fm_5(answer):
     if uses(answer, "backward", "Adam", "SGD", "best_fit", "optim"):
         raise Wrong("Your function trains. Find what the linear part fits by itself, and count what is left.")
-    function(
-        answer,
-        inputs=_tables(),
-        oracle=lambda S: int((torch.linalg.svdvals(_less_means(S.double())) > 1e-4).sum()),
-        wrong=[
-            (_rank, "That is the rank of S itself. The linear part fits rows and columns without any d."),
-            (lambda S: _rank(S - S.mean()), "You took away the base w₀ only; w_g and w_k are free, too."),
-            (
-                lambda S: _rank(S - S.mean(0)),
-                "The columns' means are gone. Each row has a weight of its own, too.",
-            ),
-            (
-                lambda S: _rank(S - S.mean(1, keepdim=True)),
-                "The rows' means are gone. Each column has a weight of its own, too.",
-            ),
-            (
-                lambda S: _rank(S - S.mean(0) - S.mean(1, keepdim=True)),
-                "The mean of all is taken away twice, with the rows and with the columns: add it back once.",
-            ),
-            (
-                lambda S: _rank(S - S[:1] - S[:, :1]),
-                "You take the first row and the first column away, and their corner twice: add S[0, 0] back.",
-            ),
-            (
-                lambda S: _rank(_less_means(S)) + 1,
-                "One too many: a rest of rank r is a product of r columns with r rows, and needs no more.",
-            ),
-            (
-                lambda S: int((torch.linalg.svdvals(_less_means(S)) > 0.5).sum()),
-                "A table of small numbers has small singular values. Let the limit be nearer to 0, such as 1e-4.",
-            ),
-            (lambda S: min(S.shape), "So many always suffice. Often fewer do: look at the fits for each d."),
-            (
-                lambda S: min(S.shape) - 1,
-                "So many always suffice, once rows and columns are free. Fewer may do.",
-            ),
-            (
-                lambda S: max(_rank(S) - 1, 0),
-                "Often the linear part saves more than one, or none. Take it away from S first.",
-            ),
-            (
-                lambda S: max(_rank(S) - 2, 0),
-                "Often right, not always: XOR has rank 2 and needs d = 1. Take the linear part away from S.",
-            ),
-        ],
-        hint="Not the smallest. Which part of the table does the linear part fit without any vector?",
-    )
+    try:
+        function(
+            answer,
+            inputs=_tables(),
+            oracle=lambda S: int((torch.linalg.svdvals(_less_means(S.double())) > 1e-4).sum()),
+            wrong=[
+                (_rank, "That is the rank of S itself. The linear part fits rows and columns without any d."),
+                (lambda S: _rank(S - S.mean()), "You took away the base w₀ only; w_g and w_k are free, too."),
+                (
+                    lambda S: _rank(S - S.mean(0)),
+                    "The columns' means are gone. Each row has a weight of its own, too.",
+                ),
+                (
+                    lambda S: _rank(S - S.mean(1, keepdim=True)),
+                    "The rows' means are gone. Each column has a weight of its own, too.",
+                ),
+                (
+                    lambda S: _rank(S - S.mean(0) - S.mean(1, keepdim=True)),
+                    "The mean of all is taken away twice, with the rows and with the columns: add it back once.",
+                ),
+                (
+                    lambda S: _rank(S - S[:1] - S[:, :1]),
+                    "You take the first row and the first column away, and their corner twice: add S[0, 0] back.",
+                ),
+                (
+                    lambda S: _rank(_less_means(S)) + 1,
+                    "One too many: a rest of rank r is a product of r columns with r rows, and needs no more.",
+                ),
+                (
+                    lambda S: int((torch.linalg.svdvals(_less_means(S)) > 0.5).sum()),
+                    "A table of small numbers has small singular values. Let the limit be nearer to 0, such as 1e-4.",
+                ),
+                (
+                    lambda S: min(S.shape),
+                    "So many always suffice. Often fewer do: look at the fits for each d.",
+                ),
+                (
+                    lambda S: min(S.shape) - 1,
+                    "So many always suffice, once rows and columns are free. Fewer may do.",
+                ),
+                (
+                    lambda S: max(_rank(S) - 1, 0),
+                    "Often the linear part saves more than one, or none. Take it away from S first.",
+                ),
+                (
+                    lambda S: max(_rank(S) - 2, 0),
+                    "Often right, not always: XOR has rank 2 and needs d = 1. Take the linear part away from S.",
+                ),
+            ],
+            hint="Not the smallest. Which part of the table does the linear part fit without any vector?",
+        )
+    except Wrong as verdict:
+        if "Not the smallest" not in str(verdict):
+            raise
+        tables = [S for (S,) in _tables()]
+        more = [int(call(answer, S)) - _rank(_less_means(S)) for S in tables]
+        exact = [n for n, S in zip(more, tables, strict=True) if bool((S == S.round()).all())]
+        if min(more) >= 0 and not any(exact):
+            raise Wrong(
+                "Right for whole numbers, too large where numbers are rounded: a singular value near 1e-7 is a 0. "
+                "Give `matrix_rank` an `atol`, such as 1e-4."
+            ) from None
+        raise
 
 
 quiz(

@@ -79,6 +79,10 @@ def family_2(answer):
                 "You use what each field keeps for ITSELF. That is an FM.",
             ),
             (
+                over(lambda v, i, j: v[i, j].sum() * v[j, i].sum()),
+                "You add up each vector first. Multiply number by number, then add: a dot product.",
+            ),
+            (
                 over(lambda v, i, j: v[i, j] @ v[i, j]),
                 "That is a vector with itself. The other one is `v[j, i]`.",
             ),
@@ -285,6 +289,10 @@ def family_4(answer):
     with torch.no_grad():
         linear[0].bias.zero_()
         linear[0].weight.copy_(weight[None])
+    if not torch.allclose(call(model, batch), call(model, batch), atol=1e-5):
+        raise Wrong(
+            "Twice the same batch, and two answers: your model draws by chance. Leave out the dropout."
+        )
     said, right = call(model, batch), torch.cat([v.flatten(1), _pairs(v)], 1) @ weight
     if torch.allclose(said, torch.cat([_pairs(v), v.flatten(1)], 1) @ weight, atol=1e-3):
         raise Wrong("The products stand before the vectors. The formula has them last.")

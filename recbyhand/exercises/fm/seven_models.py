@@ -160,6 +160,10 @@ def seven_2(answer):
                     ),
                 )
             ),
+            (
+                lambda lows, highs: _judge(lows, highs).capitalize(),
+                'Right, but for the capital letter: the words are "better", "worse" and "not told apart".',
+            ),
             (votes, "That is a vote of the majority. All three must agree."),
             (some, "One seed is enough for you. All three must agree."),
             (

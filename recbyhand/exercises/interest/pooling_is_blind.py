@@ -184,6 +184,10 @@ def pool_3(answer):
             ),
             (by(lambda a, b, c, V: V.norm(dim=1)), "The length of a film's vector is not its score. Use b."),
             (
+                lambda a, b, c, V: (V @ b).sort(descending=True).values,
+                "You sorted the numbers themselves. Which rows have them? `argsort` in place of `sort`.",
+            ),
+            (
                 lambda a, b, c, V: V @ b + c,
                 "You return what the films score, c and all. Sort: the rows of V, the best one in front.",
             ),

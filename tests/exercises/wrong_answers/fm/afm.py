@@ -228,3 +228,34 @@ WRONG += [
     ("afm-4", "layers, with repeats", dead_layers, "name the layers"),
     ("afm-5", "share in each row", of_each_row, "share in each row"),
 ]
+
+
+def never_backward(model, batch):
+    model.zero_grad()
+    F.binary_cross_entropy_with_logits(model(batch), batch.label)
+    return sorted(n for n, p in model.named_parameters() if p.grad is None or not p.grad.any())
+
+
+def none_compared(model, batch):
+    model.zero_grad()
+    F.binary_cross_entropy_with_logits(model(batch), batch.label).backward()
+    return sorted(n for n, p in model.named_parameters() if (p.grad == 0).all())
+
+
+def no_sum(s, c):
+    return s.exp() * (c - s.exp() @ c)
+
+
+def in_per_cent(a, e, p):
+    spread = (a * (e @ p)).std(0)
+    return 100 * spread / spread.sum()
+
+
+WRONG += [
+    ("afm-1", "weights exchanged", (1 * 3 + 2 * 1 + 3 * 4) / 6, "stand at other pairs"),
+    ("afm-2", "bias behind", lambda e, W, b, h: (((e @ W.T).relu() + b) @ h).softmax(1), "bias b"),
+    ("afm-3", "exponentials", no_sum, "do not sum to 1"),
+    ("afm-4", "never backward", never_backward, "nobody has called"),
+    ("afm-4", "None == 0", none_compared, "None has no numbers"),
+    ("afm-5", "in per cent", in_per_cent, "in per cent"),
+]

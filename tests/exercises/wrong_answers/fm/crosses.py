@@ -136,3 +136,19 @@ WRONG += [
     ("fm-3", "square of the sum", lambda v, x: 2 * x[:, None] * (x @ v), "square of the sum"),
     ("fm-4", "columns thrown together", thrown_together, "all columns together"),
 ]
+
+
+def default_limit(S):
+    return int(matrix_rank(S - S.mean(0, True) - S.mean(1, True) + S.mean()))
+
+
+WRONG += [
+    ("fm-2", "padding in the sum", lambda v, m: v.sum(0) / m.sum().clamp(min=1), "still in your sum"),
+    (
+        "fm-2",
+        "mask inverted",
+        lambda v, m: (v * ~m[:, None]).sum(0) / (~m).sum().clamp(min=1),
+        "mean of the padding",
+    ),
+    ("fm-5", "no tolerance", default_limit, "near 1e-7 is a 0"),
+]

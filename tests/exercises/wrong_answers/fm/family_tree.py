@@ -170,3 +170,11 @@ WRONG = [
 ]
 
 WRONG += [("family-1", "for itself", 1 * 7 + 2 * 6 - 1 * 6, "on the diagonal. Take")]
+
+
+def sums_first(v):
+    n = len(v)
+    return sum(v[i, j].sum() * v[j, i].sum() for i in range(n) for j in range(i + 1, n))
+
+
+WRONG += [("family-2", "sums first", sums_first, "add up each vector first")]

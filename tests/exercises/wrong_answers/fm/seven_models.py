@@ -130,3 +130,12 @@ WRONG += [
         "not the mean of the largest",
     ),
 ]
+
+WRONG += [
+    (
+        "seven-2",
+        "capitals",
+        lambda lows, highs: with_word("not told apart")(lows, highs).capitalize(),
+        "capital",
+    )
+]

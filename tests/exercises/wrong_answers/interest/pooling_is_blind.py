@@ -120,3 +120,5 @@ WRONG += [
     ),
     ("pool-3", "scores with c", lambda a, b, c, V: V @ b + c, "c and all"),
 ]
+
+WRONG += [("pool-3", "sorted", lambda a, b, c, V: (V @ b).sort(descending=True).values, "in place of `sort`")]
