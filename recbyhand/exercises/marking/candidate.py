@@ -135,9 +135,8 @@ class Candidate:
 
         home.check = self.check
         home.hint = home.quiz = lambda name, *_: Noted(str(name))
-        recbyhand.claim = lambda *_, **__: (
-            None
-        )  # what the book says of times, say, is no fault of a student's
+        # What the book says of times, say, need not hold here, and is no fault of a student's.
+        recbyhand.claim = lambda *_, **__: None
 
     def run(self, cells: list[str], seconds: float) -> None:
         from IPython.core.interactiveshell import InteractiveShell
