@@ -6,6 +6,8 @@ numbers, four heads of eight. PyTorch Geometric's GATConv and GATv2Conv stand be
 all messages" is ours with every message written to memory, as theirs are. Layers take turns on one thread, and the
 fastest of the steps counts, as what else the machine does can only slow one down; `median_seconds` is the middle one.
 `peak_gib` is the largest memory the process has held so far.
+
+So far the file holds the layers as they were before messages were summed a few thousand edges at a time.
 """
 
 from __future__ import annotations
