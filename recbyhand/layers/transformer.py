@@ -92,25 +92,26 @@ class EncoderLayer(_Layer):
         x = self.join(x, self.feed_forward, self.norm_feed_forward)  # (B, T, dim)
         return (x, weights[0]) if return_weights else x
 
-    def last(self, x: Tensor, past: Tensor, mask: Tensor) -> Tensor:
-        """What the last place becomes, and nothing else, for U pasts and I things that may follow: (U, I, dim).
 
-        x (U, I, dim) stands after `past` (U, I, L, dim), which is seen where `mask` (U, L) is True. What does not
-        depend on u or on i has 1 in its place, and is computed once. Neither `rotary` nor `near`.
-        """
-        attention = self.attention
-        n, h = (self.norm_attention(x), self.norm_attention(past)) if self.pre else (x, past)
-        parts = attention.query, attention.key, attention.value
-        q, k, v = (part(n).unflatten(-1, (attention.heads, -1)) for part in parts)  # (U, I, H, d) each
-        keys, values = (part(h).unflatten(-1, (attention.heads, -1)) for part in parts[1:])  # (U, I, L, H, d)
-        q = q * q.shape[-1] ** -0.5
-        s = torch.einsum("uihd,uilhd->uihl", q, keys)  # (U, I, H, L)
-        s = s.masked_fill(~mask[:, None, None], -torch.inf)  # (U, I, H, L)
-        own = (q * k).sum(-1, keepdim=True).expand(*s.shape[:-1], 1)  # (U, I, H, 1) it sees itself, too
-        a = torch.cat([s, own], dim=-1).softmax(-1)  # (U, I, H, L + 1)
-        found = torch.einsum("uihl,uilhd->uihd", a[..., :-1], values) + a[..., -1:] * v  # (U, I, H, d)
-        x = self.join(x, lambda _: attention.out(found.flatten(-2)), self.norm_attention)  # (U, I, dim)
-        return self.join(x, self.feed_forward, self.norm_feed_forward)  # (U, I, dim)
+def last_place(layer: EncoderLayer, x: Tensor, past: Tensor, mask: Tensor) -> Tensor:
+    """What the last place becomes, and nothing else, for U pasts and I things that may follow: (U, I, dim).
+
+    x (U, I, dim) stands after `past` (U, I, L, dim), which is seen where `mask` (U, L) is True. What does not
+    depend on u or on i has 1 in its place, and is computed once. Neither `rotary` nor `near`.
+    """
+    attention = layer.attention
+    n, h = (layer.norm_attention(x), layer.norm_attention(past)) if layer.pre else (x, past)
+    parts = attention.query, attention.key, attention.value
+    q, k, v = (part(n).unflatten(-1, (attention.heads, -1)) for part in parts)  # (U, I, H, d) each
+    keys, values = (part(h).unflatten(-1, (attention.heads, -1)) for part in parts[1:])  # (U, I, L, H, d)
+    q = q * q.shape[-1] ** -0.5
+    s = torch.einsum("uihd,uilhd->uihl", q, keys)  # (U, I, H, L)
+    s = s.masked_fill(~mask[:, None, None], -torch.inf)  # (U, I, H, L)
+    own = (q * k).sum(-1, keepdim=True).expand(*s.shape[:-1], 1)  # (U, I, H, 1) it sees itself, too
+    a = torch.cat([s, own], dim=-1).softmax(-1)  # (U, I, H, L + 1)
+    found = torch.einsum("uihl,uilhd->uihd", a[..., :-1], values) + a[..., -1:] * v  # (U, I, H, d)
+    x = layer.join(x, lambda _: attention.out(found.flatten(-2)), layer.norm_attention)  # (U, I, dim)
+    return layer.join(x, layer.feed_forward, layer.norm_feed_forward)  # (U, I, dim)
 
 
 class DecoderLayer(_Layer):

@@ -18,6 +18,7 @@ from recbyhand.layers import (
     age,
     concat,
 )
+from recbyhand.layers.transformer import last_place
 from recbyhand.models.base import Recommender, blocks
 
 POSITIONS = ("time", "learned", "sinusoidal", "none")
@@ -121,6 +122,6 @@ class BST(Recommender):
                     x = layer(x, known[0][:, None], place=known[1])  # (U I, T, dim)
                 x = x.unflatten(0, each)  # (U, I, T, dim)
                 x, seen = x[:, :, -1], x[:, :, :-1]
-            z = self.encoder.norm(last.last(x, seen, batch.history_mask))  # (U, I, dim)
+            z = self.encoder.norm(last_place(last, x, seen, batch.history_mask))  # (U, I, dim)
             logits.append(self.mlp(concat(z, user)).squeeze(-1))  # (U, I)
         return torch.cat(logits, dim=1)

@@ -25,6 +25,7 @@ from recbyhand.layers import (
     scaled_dot_product_attention,
 )
 from recbyhand.layers.multi_head import SHORT
+from recbyhand.layers.transformer import last_place
 
 
 @pytest.fixture(autouse=True)
@@ -288,7 +289,7 @@ def test_the_last_place_alone_is_the_last_place_of_all(norm, shared):
     past = double(3, 2 if shared == "nothing" else 1, 5, 8)
     x = double(1 if shared == "both" else 3, 2, 8)
     mask = torch.arange(5) < torch.tensor([0, 2, 5])[:, None]  # (U, L)
-    found = layer.last(x, past, mask)
+    found = last_place(layer, x, past, mask)
     assert found.shape == (3, 2, 8)
     seen = F.pad(mask, (0, 1), value=True)[:, None]  # (U, 1, T)
     for i in range(2):
