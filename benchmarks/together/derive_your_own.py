@@ -1,7 +1,7 @@
 """Derived models beside what they are made of: writes benchmarks/results/together/derive_your_own.csv.
 
-For the lesson *Derive your own*, by `rbh.inspect.trial`: two step sizes, up to twenty epochs, patience two, three
-starts. Worlds with two effects, and `interests`, which is on the ladder (with three step sizes and five starts).
+For the lesson *Derive your own*, by `rbh.inspect.trial` in the ladder's protocol: three step sizes, up to twenty
+epochs, patience two, five starts. Worlds with two effects, and `interests`, which is on the ladder.
 `python -m benchmarks.together.derive_your_own order+taste` measures one world and keeps the other rows.
 """
 
@@ -32,11 +32,15 @@ class Library(nn.Module):
         self.field = layers.FeatureEmbedding(fields, dim) if cross else None
         self.meet = layers.FMInteraction(scalar=True)
 
+    def weights(self, batch, t, e, mask):
+        if self.attend:
+            return self.unit(t, e, mask)  # (B, L)
+        return mask / mask.sum(1, keepdim=True).clamp(min=1)  # (B, L) their mean
+
     def forward(self, batch):
         e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
         mask = batch.history_mask
-        a = self.unit(t, e, mask) if self.attend else mask / mask.sum(1, keepdim=True).clamp(min=1)  # (B, L)
-        x = layers.weighted_sum(a, e)  # (B, d)
+        x = layers.weighted_sum(self.weights(batch, t, e, mask), e)  # (B, d)
         logit = self.mlp(torch.cat([x, t, x * t], dim=1)).squeeze(-1)  # (B,)
         if self.field is None:
             return logit
@@ -44,26 +48,32 @@ class Library(nn.Module):
         return logit + self.meet(self.field(features))  # (B,)
 
 
-class Desk(nn.Module):
+class Desk(Library):
     """For `drift+crosses`: attention that knows how many events back, and the cross."""
 
     def __init__(self, schema, dim=16):
-        super().__init__()
-        self.item = layers.ItemVectors(schema, dim)
+        super().__init__(schema, dim)
         self.back = layers.LearnedPositions(dim, schema.history + 1)
         self.unit = layers.LocalActivationUnit(2 * dim)
-        self.mlp = layers.MLP([3 * dim, 32, 1], activation="dice")
-        self.field = layers.FeatureEmbedding((*schema.user_fields, *schema.item_fields), dim)
-        self.meet = layers.FMInteraction(scalar=True)
 
-    def forward(self, batch):
-        e, t = self.item(batch.history), self.item(batch.item)  # (B, L, d), (B, d)
-        back = self.back(layers.age(batch.history_mask))  # (B, L, d)
+    def weights(self, batch, t, e, mask):
+        back = self.back(layers.age(mask))  # (B, L, d)
         now = self.back(torch.zeros_like(batch.item))  # (B, d) the target is 0 events back
-        a = self.unit(torch.cat([t, now], 1), torch.cat([e, back], 2), batch.history_mask)  # (B, L)
-        x = layers.weighted_sum(a, e)  # (B, d)
-        features = torch.cat([batch.user_features, batch.item_features], dim=1)  # (B, F)
-        return self.mlp(torch.cat([x, t, x * t], 1)).squeeze(-1) + self.meet(self.field(features))
+        return self.unit(torch.cat([t, now], 1), torch.cat([e, back], 2), mask)  # (B, L)
+
+
+class Weekend(Library):
+    """For `fading+crosses`: attention that knows how long ago, and the cross."""
+
+    def __init__(self, schema, dim=16):
+        super().__init__(schema, dim)
+        self.gap = layers.TimeGapPositions(dim)
+        self.unit = layers.LocalActivationUnit(2 * dim)
+
+    def weights(self, batch, t, e, mask):
+        gap = self.gap(batch.time[:, None] - batch.history_time)  # (B, L, d) how long ago
+        now = self.gap(torch.zeros_like(batch.item))  # (B, d)
+        return self.unit(torch.cat([t, now], 1), torch.cat([e, gap], 2), mask)  # (B, L)
 
 
 class BoxSet(nn.Module):
@@ -98,7 +108,8 @@ WORLDS = {
     },
     "order+taste": {"derived": BoxSet, "DIN": DIN, "MatrixFactorization": named("MatrixFactorization")},
     "interests": {"derived": Library},
-    "drift+crosses": {"derived": Desk, "DIN": DIN},
+    "drift+crosses": {"derived": Desk, "without places": Library, "DIN": DIN},
+    "fading+crosses": {"derived": Weekend, "without times": Library, "DIN": DIN},
 }
 
 
@@ -107,7 +118,7 @@ def main() -> None:
         task, rows = task_on(data), []
         print(data, task.dataset.truth.ceiling(task.test).auc, flush=True)
         for name, make in WORLDS[data].items():
-            one = rbh.inspect.trial({name: make}, task, rates=(0.003, 0.01), seeds=3)
+            one = rbh.inspect.trial({name: make}, task, rates=(0.003, 0.01, 0.03), seeds=5)
             print(one.place().round(4).to_string(header=False), flush=True)
             rows += one.rows.to_dict("records")
             keep("together/derive_your_own", rows)  # after each, so that an interrupted run loses little
