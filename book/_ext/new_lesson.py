@@ -79,14 +79,23 @@ def write(root: Path, lesson: str) -> list[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lesson", help="chapter and name, as in 05_transformer/bst")
+    lesson = parser.parse_args().lesson
     try:
-        written = write(ROOT, parser.parse_args().lesson)
+        written = write(ROOT, lesson)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     for file in written:
         print(file.relative_to(ROOT))
-    print("CONTRIBUTING.md, *A lesson*, says what to write where; `make lesson L=...` shows the page.")
+    name = lesson.partition("/")[2]
+    either = " or ".join(dict.fromkeys([name, name.replace("_", "-"), "agree", "lint"]))
+    print(f"""
+Now put your lesson in its place: CONTRIBUTING.md, *A lesson* and *An exercise*, says what goes where. To look at it:
+
+    make lesson L={lesson}
+    .venv/bin/python -m pytest tests/book tests/exercises -k "{either}"
+
+Then `make book`, and the tests that CONTRIBUTING.md names, without -k: those of the page wait for the book.""")
     return 0
 
 

@@ -123,8 +123,8 @@ rbh.plots.curves(
 # (skeleton-wrong)=
 # ## What goes wrong
 #
-# Each fault of the source as a bug to find: the wrong cell, its symptom, the cure, and the test that holds it
-# (`tests/errata/`, and a row of `book/errata.csv`).
+# A bug to find, as readers write it: the wrong cell, its symptom, the cure. Where it is a fault of a source, with the
+# test that holds it (`tests/errata/`, and a row of `book/errata.csv`).
 
 # %%
 batch = task.test[:1]

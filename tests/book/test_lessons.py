@@ -118,9 +118,8 @@ def test_is_one_sitting(path):
     """The limits that keep a lesson to one question."""
     cells = lessons.read(path).cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
-    lines = sum(
-        len(cell.source.splitlines()) for cell in lessons.kept_cells(cells)
-    )  # a practice is no code to read
+    # A practice is no code to read.
+    lines = sum(len(cell.source.splitlines()) for cell in lessons.kept_cells(cells))
     said = "move what does not serve the lesson's question into another lesson, or leave it out"
     assert words <= MOST_WORDS, f"{_name(path)}: {words} words, {MOST_WORDS} at most: {said}"
     assert lines <= MOST_LINES, f"{_name(path)}: {lines} lines of code, {MOST_LINES} at most: {said}"

@@ -20,6 +20,7 @@ class Planted(NamedTuple):
     mistake: str
     answer: Any
     hint: str
+    file: str = ""  # where it is planted
 
     def build(self) -> Any:
         return self.answer.build() if isinstance(self.answer, lazily) else self.answer
@@ -31,5 +32,6 @@ def planted(folder: Path = FOLDER) -> list[Planted]:
         spec = importlib.util.spec_from_file_location(f"wrong_answers_{path.parent.name}_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        rows += [Planted(*row) for row in module.WRONG]
+        file = f"tests/exercises/wrong_answers/{path.relative_to(folder).as_posix()}"
+        rows += [Planted(*row, file) for row in module.WRONG]
     return rows

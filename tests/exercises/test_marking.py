@@ -194,9 +194,8 @@ def test_a_point_is_the_share_of_further_rounds(empty, monkeypatch):
         engine.function(answer, lambda g: (torch.rand(2, generator=g),), lambda x: x.sum())
 
     seen = []
-    monkeypatch.setattr(
-        engine, "_ones", lambda *_: None
-    )  # calls for inputs of size 1, which would be counted
+    # Calls for inputs of size 1 would be counted.
+    monkeypatch.setattr(engine, "_ones", lambda *_: None)
 
     def sometimes(x):  # five draws a round: right in rounds 0 and 2, wrong in 1 and 3
         seen.append(x)

@@ -54,7 +54,8 @@ def faults(notebook) -> list[str]:
     said = []
     if stubs.keys() != solutions.keys():
         said.append(
-            f"stub without solution or solution without stub: {sorted(stubs.keys() ^ solutions.keys())}"
+            f"stub without solution or solution without stub: {sorted(stubs.keys() ^ solutions.keys())}; give the "
+            "two cells the same id, and the tags exercise and solution"
         )
     loose = [
         name
@@ -98,8 +99,11 @@ def verdicts_wanted(cells: list, given: list[list[dict]]) -> list[str]:
 
 @each_lesson
 def test_cells(path):
-    found = faults(nbformat.read(path, as_version=4))
-    assert not found, f"{_name(path)}: {found}"
+    try:
+        found = faults(nbformat.read(path, as_version=4))
+    except AssertionError as one:
+        found = [str(one)]
+    assert not found, "\n".join([f"chapters/{_name(path)}.ipynb:", *found])
 
 
 @each_lesson
@@ -193,7 +197,8 @@ def test_stubs_fail_and_solutions_pass(path):
     if not fresh and not os.environ.get("CI"):
         pytest.skip("not executed since its last change: `make book` does it")
     cells = lessons.kept_cells(nbformat.read(path, as_version=4).cells)
-    assert verdicts_wanted(cells, lessons.outputs(path)["outputs"]) == []
+    found = verdicts_wanted(cells, lessons.outputs(path)["outputs"])
+    assert not found, "\n".join([f"chapters/{_name(path)}.ipynb:", *found])
 
 
 @each_lesson

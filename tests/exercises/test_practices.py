@@ -42,6 +42,22 @@ def names(given: dict) -> dict:
     return space
 
 
+def prove(path: Path, space: dict) -> None:
+    try:
+        exec(GIVEN[path]["proof"], space)
+    except AssertionError as broken:
+        given = f" (the first option: {space['right']!r})" if "right" in space else ""
+        said = f" {broken}" if str(broken) else ""
+        raise AssertionError(
+            f"{named(path)}: its proof does not hold{given}.{said} Mend the answer, or the proof:\n"
+            f"{GIVEN[path]['proof'].strip()}"
+        ) from broken
+
+
+def named(path: Path) -> str:
+    return f"recbyhand/exercises/{path.parent.name}/{path.name}"
+
+
 @of_kind("order")
 def test_every_order_that_is_taken_gives_the_result(path):
     given = GIVEN[path]
@@ -51,7 +67,7 @@ def test_every_order_that_is_taken_gives_the_result(path):
     for order in taken:
         space = names(given)
         exec("\n".join([given.get("head", ""), *(given["lines"][i] for i in order)]), space)
-        exec(given["proof"], space)
+        prove(path, space)
 
 
 @of_kind("order")
@@ -91,10 +107,11 @@ def test_shapes_are_those_of_the_lines(path):
 def test_predictions_are_computed(path):
     given = GIVEN[path]
     space = names(given) | {"right": given["options"][0][0], "see": dict(given.get("see", ()))}
-    exec(given["proof"], space)
+    prove(path, space)
     texts = [text for text, _ in given["options"]]
-    assert len(texts) == len(set(texts)) >= 3
-    assert all(why.strip() for _, why in given["options"]), "a wrong choice is told why it is wrong"
+    assert len(texts) == len(set(texts)) >= 3, f"{named(path)}: three options at least, and all different"
+    untold = [text for text, why in given["options"] if not why.strip()]
+    assert not untold, f"{named(path)}: say of each option why it is right or wrong; not said of {untold}"
 
 
 @each
@@ -104,7 +121,11 @@ def test_a_practice_belongs_to_a_lesson(path):
     ]
     if lesson:
         shown = [c for c in nbformat.read(lesson[0], as_version=4).cells if lessons.is_practice(c)]
-        assert [c.source for c in shown] == [f'rbh.practice("{path.stem}")']
+        cell = f'rbh.practice("{path.stem}")'
+        assert [c.source for c in shown] == [cell], (
+            f"{lesson[0].name}: show the practice of {named(path)} once, by a cell {cell} tagged practice and "
+            f"remove-input; found {[c.source for c in shown]}"
+        )
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=[f"{p.parent.name}/{p.stem}" for p in LESSONS])

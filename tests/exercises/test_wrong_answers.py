@@ -39,20 +39,30 @@ def verdict(row: Planted) -> str:
     return f"this hint also holds that of {others[0].mistake!r}: not its own" if others else ""
 
 
+def home(name: str) -> str:
+    """The file of a check."""
+    return EXERCISES[name].check.__module__.replace(".", "/") + ".py" if name in EXERCISES else "no file"
+
+
 def _name(row: Planted) -> str:
     return f"{row.name}-{re.sub(r'[^a-z0-9]+', '_', row.mistake.lower())}"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=map(_name, ROWS))
 def test_planted(row):
-    assert verdict(row) == ""
+    said = verdict(row)
+    assert not said, (
+        f"{row.file}, {row.mistake!r}: {said}\nGive the check (in {home(row.name)}) a hint for this mistake, "
+        "or mend the planted answer, or the part of the hint that it must get"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_four_mistakes_with_four_hints(name):
     hints = {row.hint for row in ROWS if row.name == name}
     assert len(hints) >= 4, (
-        f"{name} has {len(hints)} planted wrong answers with hints of their own; 4 are needed"
+        f"{name} has {len(hints)} planted wrong answers with hints of their own; 4 are needed: plant them in "
+        f"{home(name).replace('recbyhand/exercises', 'tests/exercises/wrong_answers')}"
     )
 
 
@@ -65,8 +75,9 @@ def test_nonsense_fails_without_an_exception(name, nonsense):
 def test_mistakes_are_told_apart():
     seen = defaultdict(list)
     for row in ROWS:
-        seen[row.name].append(row.mistake)
-    assert not {name: rows for name, rows in seen.items() if len(rows) != len(set(rows))}
+        seen[row.name, row.mistake].append(row.file)
+    twice = {where: files for where, files in seen.items() if len(files) > 1}
+    assert not twice, f"give one of the two another name for its mistake: {twice}"
 
 
 # The runner itself must be able to fail.
