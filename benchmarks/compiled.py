@@ -1,6 +1,6 @@
 """Whether `torch.compile` and half precision pay on this machine: writes benchmarks/results/compiled.csv.
 
-    python -m benchmarks.compiled [turns]
+    python -m benchmarks.compiled [turns] [forms]      such as: 20 bfloat16; without words, all of them
 
 One step (forward, backward, Adam) of DIN and DeepFM on a batch of 1,024, d = 16, a network of 256 and 128, one thread:
 as it is; with forward and loss compiled (needs a C++ compiler); in bfloat16 by autocast. They take turns; `ms` is the
@@ -54,10 +54,11 @@ def stepper(make, schema, batch, form: str):
 def main() -> None:
     turns = int(sys.argv[1]) if sys.argv[1:] else 20
     torch.set_num_threads(1)
+    forms = ["as it is", *(sys.argv[2].split(",") if sys.argv[2:] else ("compiled", "bfloat16"))]
     schema, rows = rbh.data.toy_schema(USERS, ITEMS, history=20), []
     batch = rbh.data.toy(B, schema)
     for name, make in MODELS.items():
-        steps = {form: stepper(make, schema, batch, form) for form in ("as it is", "compiled", "bfloat16")}
+        steps = {form: stepper(make, schema, batch, form) for form in forms}
         spent, first, start = {form: [] for form in steps}, {}, {}
         for form, step in steps.items():
             begun = time.perf_counter()
