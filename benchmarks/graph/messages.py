@@ -6,7 +6,7 @@ forms gets the same two step sizes, chosen by NDCG@10 on validation from seed 0,
 for all. Training ends when six epochs have brought nothing, or after 24.
 `python -m benchmarks.graph.messages 2 3 'last layer'` measures these depths and this form and keeps the other rows.
 `long` gives depths 0 and 2 three times as many epochs, three seeds and no search.
-So far the file lacks depth 5, the last layer alone at depth 3, and `long`.
+So far the file lacks depth 5 and `long`.
 
 user_spread, film_spread  one minus the mean cosine between two users (two films) that have edges
 popular                   the share of a user's ten that are among the ten most liked films that he has not met
