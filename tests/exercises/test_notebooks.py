@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -168,7 +169,7 @@ def test_there_are_two_hundred():
 def test_a_right_answer_is_known_in_two_seconds(path, monkeypatch):
     """Seconds of the processor. A wrong answer, which ends a check earlier, is timed in test_wrong_answers."""
     code = slices.statements(path)
-    if "rbh.train(" in "\n".join(code) and not os.environ.get("RECBYHAND_SLOW"):
+    if re.search(r"rbh\.train\(|epochs", "\n".join(code)) and not os.environ.get("RECBYHAND_SLOW"):
         pytest.skip("its solutions need a trained model; RECBYHAND_SLOW=1 trains it")
     seconds, wrong = {}, {}
 
@@ -184,7 +185,9 @@ def test_a_right_answer_is_known_in_two_seconds(path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for piece in code:
-            exec(compile(piece, _name(path), "exec"), space)
+            # A slice may take a line too many; a check that is not reached is missed below.
+            with contextlib.suppress(NameError):
+                exec(compile(piece, _name(path), "exec"), space)
     assert seconds.keys() == tagged(nbformat.read(path, as_version=4), "solution").keys()
     assert wrong == {}
     assert {name: s for name, s in seconds.items() if s > 2} == {}
