@@ -8,7 +8,7 @@ they search three values of their own in its place. Losses over the whole catalo
 some of its quality (see *The next item*) and saves much time. Times are processor seconds on one thread, of training
 (validation included) and of scoring the test rows.
 
-So far the file holds interests, crosses, drift and 100k. A run measures what it lacks.
+So far the file lacks "100k, one cut". A run measures what it lacks.
 `python -m benchmarks.together.ladder 100k drift` fills up these data sets only.
 """
 
