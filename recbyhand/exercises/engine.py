@@ -21,7 +21,7 @@ import traceback
 import types
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -316,7 +316,15 @@ def grows(answer: Callable, small: tuple, large: tuple) -> float:
 
 def uses(answer: Callable, *names: str) -> str:
     """The first of `names` (attributes, functions, modules) in the learner's code, or in their functions it calls."""
-    seen, todo = set(), [answer]
+    found = words(answer)
+    return next((name for name in names if name in found), "")
+
+
+def words(answer: Callable) -> set[str]:
+    """All names of attributes, functions and modules in the learner's code, and in their functions it calls."""
+    if (told := getattr(answer, "_words", None)) is not None:  # a function in another process (marking)
+        return told
+    found, seen, todo = set(), set(), [answer]
     while todo:
         function_ = todo.pop()
         function_ = getattr(function_, "__func__", function_)
@@ -325,20 +333,19 @@ def uses(answer: Callable, *names: str) -> str:
         if not isinstance(function_, types.FunctionType) or function_ in seen:
             continue
         seen.add(function_)
-        codes, words = [function_.__code__], set()
+        codes, own = [function_.__code__], set()
         while codes:
             code = codes.pop()
-            words |= {*code.co_names, *code.co_freevars}
+            own |= {*code.co_names, *code.co_freevars}
             codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
-        if found := [name for name in names if name in words]:
-            return found[0]
+        found |= own
         cells = dict(zip(function_.__code__.co_freevars, function_.__closure__ or (), strict=True))
-        for word in words:
+        for word in own:
             with contextlib.suppress(ValueError):  # an empty cell
                 other = cells[word].cell_contents if word in cells else function_.__globals__.get(word)
                 if isinstance(other, types.FunctionType) and not _foreign(other.__code__.co_filename):
                     todo.append(other)
-    return ""
+    return found
 
 
 AUTOGRAD = ("autograd", "backward", "grad", "grad_and_value", "jacrev", "jacfwd", "vjp", "jvp")
@@ -550,9 +557,14 @@ _CHANGED = (
 
 def _argument(answer: Callable, place: int) -> str:
     """The name of an argument, for a sentence."""
-    code = getattr(answer, "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code else ()
+    names = arguments(answer)
     return f"its argument `{names[place]}`" if place < len(names) else f"argument {place + 1}"
+
+
+def arguments(answer: Callable) -> Sequence[str]:
+    """The names of a function's arguments, as far as it says them."""
+    code = getattr(answer, "__code__", None)
+    return code.co_varnames[: code.co_argcount] if code else getattr(answer, "_arguments", ())
 
 
 def _unchanged(now: Any, before: Any) -> bool:

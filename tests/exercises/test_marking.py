@@ -5,6 +5,7 @@ All planted answers, all solutions and the whole class take minutes: `RECBYHAND_
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -55,6 +56,8 @@ def few(rows: list) -> list:
 
 # Loops over plain Python lists: their lines run in the student's process, where nobody counts them.
 UNSEEN = {("fast-2", "lists"), ("fast-4", "lists")}
+# It raises by itself, in a line of the tests: a line of the student's own is named only where it stands in a notebook.
+UNSEEN |= {("pos-2", "odd width fails")}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,40 @@ def test_a_planted_answer_has_no_point_and_the_comment_that_the_notebook_gives(p
     for row, mark in zip(rows, got, strict=True):
         here = rbh.check(row.name, row.build())
         assert (mark.points, mark.comment) == (0, here.message), row.mistake
+
+
+def test_what_only_the_notebook_saw_costs_the_point_here_too():
+    """An argument changed in place, an axis lost where it is 1, a function that a task forbids: no point for these."""
+    rows = {(row.name, row.mistake): row for row in planted.planted(planted.FOLDER)}
+    asked = [("start-2", "changed its input"), ("conv-2", "an axis lost"), ("hist-5", "asks torch")]
+    for key, mark in zip(asked, border.marks([(key[0], rows[key].build) for key in asked]), strict=True):
+        assert (mark.points, mark.comment) == (0, rbh.check(key[0], rows[key].build()).message), key
+
+
+def test_a_lent_model_comes_back_in_the_mode_it_was_put_in():
+    """derive-2 looks at a model of the check's: whoever puts its mode back is right, whoever does not is told."""
+
+    def asks(model, batch, back=True):
+        was = model.training
+        model.eval()
+        with torch.no_grad():
+            before, after = model(batch), model(dataclasses.replace(batch, label=1 - batch.label))
+        model.train(was if back else not was)
+        return not torch.equal(before, after)
+
+    answers = [("derive-2", lambda: asks), ("derive-2", lambda: functools.partial(asks, back=False))]
+    right, left = border.marks(answers)
+    assert right.points == 1, right.comment
+    assert left.points == 0
+    assert "another mode" in left.comment
+
+
+def test_one_number_of_any_stride_is_handed_over():
+    """A tensor of one number is contiguous with any stride; its bytes are not, unless it is copied."""
+    rows = {(row.name, row.mistake): row for row in planted.planted(planted.FOLDER)}
+    row = rows["derive-1", "the first pair"]
+    (mark,) = border.marks([("derive-1", row.build)])
+    assert (mark.points, mark.comment) == (0, rbh.check("derive-1", row.build()).message)
 
 
 def _asked_by(path: Path) -> set[str]:

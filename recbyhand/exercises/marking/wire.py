@@ -45,6 +45,8 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,
 )
 
+from recbyhand.exercises import engine
+
 LIMITS = {
     "text": 4 << 20,  # bytes of JSON in a message
     "raw": 64 << 20,  # bytes of numbers in a message
@@ -394,7 +396,12 @@ class _Writer:
             text = " ".join(repr(value).split())[:80] if tag == "object" else f"<{kind.__name__}>"
         except Exception:
             text = f"<{kind.__name__}>"
-        return [tag, self.peer.export(value), kind.__name__, text]
+        node = [tag, self.peer.export(value), kind.__name__, text]
+        if (
+            tag == "call" and self.peer.open
+        ):  # the student's side says what a check may ask of a function's text
+            node += [[*engine.arguments(value)], sorted(engine.words(value))]
+        return node
 
     def _bytes(self, data: bytes) -> list[int]:
         self.raw.append(data)
@@ -437,7 +444,10 @@ class _Writer:
         name = str(value.dtype).removeprefix("torch.")
         if name not in _DTYPES:
             raise TypeError(f"tensors of {name} cannot be handed over")
-        data = value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
+        flat = value.reshape(-1).clone(
+            memory_format=torch.contiguous_format
+        )  # of one number, the stride may be any
+        data = flat.view(torch.uint8).numpy().tobytes() if value.numel() else b""
         return ["tensor", name, list(value.shape), *self._bytes(data), flags]
 
     def _pandas(self, value: Any, each: Callable) -> Any:
@@ -684,8 +694,11 @@ class _Reader:
         kind = type(_safe(name, "iterator"), (RemoteIterator,), {})
         return kind(self.peer, self.many(values, depth), f"<{kind.__name__}>")
 
-    def call(self, number, name, text, *, depth):
-        return type(_safe(name, "function"), (RemoteCall,), {})(self.peer, self.id(number), str(text)[:80])
+    def call(self, number, name, text, arguments=(), words=(), *, depth):
+        made = type(_safe(name, "function"), (RemoteCall,), {})(self.peer, self.id(number), str(text)[:80])
+        made._arguments = [_safe(word, "argument") for word in arguments]
+        made._words = {str(word)[:80] for word in words}
+        return made
 
     def object(self, number, name, text, *, depth):
         return type(_safe(name, "object"), (Remote,), {})(self.peer, self.id(number), str(text)[:80])
@@ -992,6 +1005,8 @@ class Peer:
         for k, node in reply.get("given", []):
             _overwrite(writer.numbered[k], reader, node)
         self._state(reader, reply, shells)
+        for state in reply.get("lent", []):
+            reader.apply(state)
         by_number = {self.number_of(m): m for m in hooked}
         for k, given, result in reply.get("hooked", []):
             given, result = reader.read(given), reader.read(result)
@@ -1184,6 +1199,8 @@ class Peer:
             own = [target] if isinstance(target, nn.Module) and id(target) in self.numbers else []
             own += [m for m in args if isinstance(m, nn.Module) and id(m) in self.numbers]
             reply["states"] = [late.sync(m, everything=False) for m in own]
+            lent = [m for m in args if isinstance(m, nn.Module) and "_rbh" in m.__dict__]
+            reply["lent"] = [late.sync(m, everything=False) for m in lent]  # in the mode in which they are given back
             if heard:
                 reply["hooked"] = [[k, late.write(list(g)), late.write(o)] for k, g, o in heard[:50]]
         if modes:

@@ -150,7 +150,7 @@ def ladder_3(answer):
             ),
         ]
         for value, text in near:
-            if abs(said - value) <= 0.03 * max(abs(value), 0.3 * truth):
+            if abs(said - value) <= 0.03 * max(abs(value), truth):
                 raise Wrong(text)
         raise Wrong(
             f"For n = {n} and sigma = {sigma:g} you say {said:.3g}; that is not the mean of the best of n, to 3 %.",
