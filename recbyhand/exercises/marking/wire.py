@@ -1200,7 +1200,9 @@ class Peer:
             own += [m for m in args if isinstance(m, nn.Module) and id(m) in self.numbers]
             reply["states"] = [late.sync(m, everything=False) for m in own]
             lent = [m for m in args if isinstance(m, nn.Module) and "_rbh" in m.__dict__]
-            reply["lent"] = [late.sync(m, everything=False) for m in lent]  # in the mode in which they are given back
+            reply["lent"] = [
+                late.sync(m, everything=False) for m in lent
+            ]  # in the mode in which they are given back
             if heard:
                 reply["hooked"] = [[k, late.write(list(g)), late.write(o)] for k, g, o in heard[:50]]
         if modes:
