@@ -260,17 +260,14 @@ def _names_of_classes() -> dict[type, str]:
 
 @functools.cache
 def _data_classes() -> dict[str, type]:
-    """The plain containers of `recbyhand.data`: tensors and settings with names."""
+    """Plain containers, settings and tensors with names: those of `recbyhand.data`, and what audit and trial report."""
     import recbyhand.data
 
+    names = [module.name for module in pkgutil.iter_modules(recbyhand.data.__path__, "recbyhand.data.")]
     found = {}
-    for module in pkgutil.iter_modules(recbyhand.data.__path__, "recbyhand.data."):
-        for name, thing in vars(importlib.import_module(module.name)).items():
-            if (
-                isinstance(thing, type)
-                and dataclasses.is_dataclass(thing)
-                and thing.__module__ == module.name
-            ):
+    for home in (*names, "recbyhand.inspect.audit", "recbyhand.inspect.trial"):
+        for name, thing in vars(importlib.import_module(home)).items():
+            if isinstance(thing, type) and dataclasses.is_dataclass(thing) and thing.__module__ == home:
                 found[name] = thing
     return found
 
