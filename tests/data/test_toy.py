@@ -34,6 +34,14 @@ def test_what_is_drawn_is_legal():
     assert batch.edge.tolist() == [-1] * 200
 
 
+def test_ids_and_titles_are_one_for_each_row_of_a_table():
+    """Rows 0 and 1 are padding and unknown: they have no id."""
+    schema = toy_schema(9, 11)
+    assert schema.user_ids == tuple(range(7))
+    assert schema.item_ids == tuple(range(9))
+    assert schema.titles == tuple(f"Film {i}" for i in range(9))
+
+
 def test_what_is_given_is_kept():
     batch = toy(3, user=[2, 3, 1], item=torch.tensor([4, 5, 6]), history=[[5, 7], [], [9]], label=[0, 1, 0])
     assert batch.user.tolist() == [2, 3, 1]

@@ -205,7 +205,14 @@ def test_a_widget_loads_what_it_imports():
     """Modules come in the order in which they need each other, and none that nobody asked for."""
     stems = {n: [p.stem for p in getattr(recbyhand.widgets, n)._sources] for n in NAMES}
     assert stems["NormExplorer"] == ["tools", "core", "controls", "formulas", "norm_explorer"]
-    assert stems["PositionExplorer"] == ["tools", "core", "controls", "plots", "formulas", "position_explorer"]
+    assert stems["PositionExplorer"] == [
+        "tools",
+        "core",
+        "controls",
+        "plots",
+        "formulas",
+        "position_explorer",
+    ]
     for name in NAMES:
         for path in getattr(recbyhand.widgets, name)._sources:
             source = path.read_text(encoding="utf-8")
