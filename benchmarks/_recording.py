@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 import recbyhand as rbh
 
@@ -20,6 +23,7 @@ def git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout
 
 
+MACHINE = {"torch": torch.__version__, "machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread"}
 HEAD, CHANGED = git("rev-parse", "--short", "HEAD").strip(), git("status", "--porcelain").splitlines()
 
 

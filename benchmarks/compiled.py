@@ -10,18 +10,15 @@ median of processor time, `ratio` the step as it is over this one, `first_s` wha
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import sys
 import time
 
-import pandas as pd
 import torch
 from torch.nn import functional as F
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit
+from benchmarks._recording import MACHINE, keep
 
 B, D, HIDDEN, USERS, ITEMS = 1024, 16, (256, 128), 3_001, 3_885
 MODELS = {
@@ -77,11 +74,7 @@ def main() -> None:
             row |= {"difference": float(f"{abs(start[form] - start['as it is']):.1g}"), "turns": turns}
             rows.append(row)
             print(row, flush=True)
-    machine = {
-        "torch": torch.__version__,
-        "machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread",
-    }
-    pd.DataFrame(rows).assign(**machine, commit=commit()).to_csv(RESULTS / "compiled.csv", index=False)
+    keep("compiled", [row | MACHINE for row in rows], by=("model", "form"))
 
 
 if __name__ == "__main__":

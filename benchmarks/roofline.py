@@ -18,17 +18,14 @@ cache.
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 import time
 
-import pandas as pd
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit
+from benchmarks._recording import MACHINE, keep
 from benchmarks.peers import B, ours
 
 BARE = ("products", "gathers", "update")
@@ -115,11 +112,7 @@ def main() -> None:
         row |= {f"{kind}_share": round(best[kind] / best["step"], 3) for kind in (*BARE, "passes")}
         rows.append(row | {"calls": calls, "turns": turns})
         print(rows[-1], flush=True)
-    machine = {
-        "torch": torch.__version__,
-        "machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread",
-    }
-    pd.DataFrame(rows).assign(**machine, commit=commit()).to_csv(RESULTS / "roofline.csv", index=False)
+    keep("roofline", [row | MACHINE for row in rows], by=("model",))
 
 
 if __name__ == "__main__":

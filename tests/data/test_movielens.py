@@ -791,7 +791,7 @@ def test_real_latest_small():
 
 @pytest.mark.parametrize("name", sorted(RELEASES))
 def test_the_rows_told_of_a_file_are_those_it_has(name):
-    """Of the files that are on this machine: what is told stands in their names, and in GroupLens' own README."""
+    """Of the files that are on this machine."""
     release, here = RELEASES[name], REAL
     files = [file for file in (*release.files, release.part) if file]
     there = [file for file in files if (here / release.folder / file.name).is_file()]
