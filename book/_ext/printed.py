@@ -5,7 +5,8 @@
     ... --only 04_interest/din                                                         # some pages only
 
 A page is taken as it stands, less what only a screen can do: folded cells are opened or, like the cell that finds the
-package, left out; a figure that moves is its still picture; an exercise shows no verdict on its empty stub. Each page
+package, left out; a figure that moves is its still picture; an exercise shows no verdict on its empty stub; what a
+quiz hides beside its choices stands at the end of the lesson. Each page
 is printed by Chromium on its own, so that memory and time stay small; then the parts are joined, links between them
 lead to the right place, and numbers, bookmarks and a table of contents are added.
 """
@@ -23,6 +24,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import answers
 import lessons
 import lxml.etree
 import lxml.html
@@ -30,6 +32,8 @@ import lxml.html
 HERE = Path(__file__).resolve().parent
 STYLE = HERE / "printed.css"
 TITLE, AUTHOR = "Recommenders by Hand", "the recbyhand authors"
+LINE = "Deep-learning recommender algorithms: every formula by hand, every claim measured."
+SHORT = 56  # a line of code that fits into any page
 
 
 # --- a page, without what only a screen can do --------------------------------------------------------------------
@@ -45,12 +49,14 @@ GONE = "|".join(
     for what in (
         "script",
         "noscript",
-        "button",
         "template",
         f"a[{has('headerlink')}]",
         f"*[{has('d-print-none')}]",
         f"*[{has('toctree-wrapper')}]",
         f"*[{has('rbh-only-live')}]",
+        f"a[{has('here')}]",
+        f"ul[{has('lesson-line')}]/li[a[@download]]",
+        f"ul[{has('cards')}][li/div[{has('thumb')}]]",  # the gallery's figures, once more
         f"div[{has('tag_exercise')}]/div[{has('cell_output')}]",
         f"div[{has('tag_hide-input')}]/details[{has('above-input')}]",
     )
@@ -64,6 +70,9 @@ def article(site: Path, page: str) -> lxml.html.HtmlElement:
     root = lxml.html.fromstring(text[begin:end])
     for element in root.xpath(GONE):
         element.drop_tree()
+    answers.on_paper(root)
+    for button in root.xpath("//button"):
+        button.drop_tree()
     for cell in root.xpath(f"//div[{has('cell')}]"):
         if not cell.xpath(".//*[self::pre or self::svg or self::table or self::img or self::p]"):
             cell.drop_tree()  # the first cell
@@ -81,17 +90,44 @@ def article(site: Path, page: str) -> lxml.html.HtmlElement:
         fold.tag = "div"
         fold.attrib.clear()
         fold.attrib["class"] = "fold"
-    for box in root.xpath("//input"):
-        box.tag = "span"
-        box.attrib.clear()
-        box.attrib["class"] = "tick"
-    for label in root.xpath("//label"):
-        label.attrib.pop("for", None)
+    for text in root.xpath("//p[strong and not(normalize-space(text())) and count(*) = 1]"):
+        text.attrib["class"] = "titles"  # the name of the table below it
+    for pre in root.xpath("//pre"):
+        _hang(pre)
     for name in ("onclick", "onchange", "tabindex", "role", "aria-live"):
         for element in root.xpath(f"//*[@{name}]"):
             if element.tag != "svg":
                 del element.attrib[name]
     return root
+
+
+def _hang(pre: lxml.html.HtmlElement) -> None:
+    """Let a line that is too long go on further in than it began; each longer line is a span of its own."""
+    for mark in pre.xpath("./span[starts-with(., '# @title ')]"):  # Colab's name of a cell
+        mark.tail = (mark.tail or "").removeprefix("\n")
+        mark.drop_tree()
+    numbered = pre.find_class("line")
+    for line in numbered:
+        text = line.text_content()
+        line.attrib["style"] = f"--in: calc(3em + {4 + len(text) - len(text.lstrip())}ch)"
+    if numbered or max(map(len, pre.text_content().split("\n"))) <= SHORT:
+        return
+    whole = lxml.html.tostring(pre, encoding="unicode", with_tail=False)
+    begin, end = whole.index(">") + 1, whole.rindex("<")
+    opened: list[str] = []
+    lines = []
+    for line in whole[begin:end].split("\n"):
+        text = "".join(opened) + line
+        for tag in re.findall(r"</?(?!br\b)[^>]+>", line):
+            opened = opened[:-1] if tag.startswith("</") else [*opened, tag]
+        text += "".join(f"</{tag[1:-1].split()[0]}>" for tag in reversed(opened))
+        plain = html.unescape(re.sub(r"<[^>]+>", "", text))
+        if len(plain) > SHORT:
+            text = f'<span class="line" style="--in: {4 + len(plain) - len(plain.lstrip())}ch">{text}</span>'
+        lines.append(text)
+    new = lxml.html.fragment_fromstring(whole[:begin] + "\n".join(lines) + whole[end:])
+    new.tail = pre.tail
+    pre.getparent().replace(pre, new)
 
 
 def headings(root: lxml.html.HtmlElement) -> list[tuple[int, str, str]]:
@@ -172,6 +208,27 @@ PAPER = """<!DOCTYPE html>
 <link rel="stylesheet" href="{static}/pygments.css"><link rel="stylesheet" href="{static}/katex/katex.min.css">
 <style>{style}</style></head><body class="{kind}"><template>{body}</template></body></html>
 """
+FONTS = (  # those of the pages, so that paper looks the same wherever it is printed
+    ("Hand Sans", "hand-sans.woff2", "font-weight: 400 700;"),
+    ("Hand Sans", "hand-sans-italic.woff2", "font-style: italic;"),
+    ("Hand Serif", "hand-serif.woff2", "font-weight: 600;"),
+    ("Hand Code", "hand-code.woff2", "font-weight: 400 600;"),
+)
+ACROSS = round((210 - 2 * 18) / 25.4 * 96)  # what the margins leave of A4, in CSS pixels
+# A table that is too wide gets smaller letters, and only then breaks its words; nothing may be cut off at the edge.
+FIT = """() => {
+    for (const table of document.querySelectorAll("table")) {
+        const room = table.parentElement.clientWidth, size = parseFloat(getComputedStyle(table).fontSize);
+        for (let less = 0.97; table.offsetWidth > room && less > 0.66; less -= 0.03)
+            table.style.fontSize = `${size * less}px`;
+        if (table.offsetWidth > room) table.classList.add("tight");
+    }
+    const edge = document.body.getBoundingClientRect().right + 2;
+    return [...document.querySelectorAll("body *")]
+        .filter((e) => e.checkVisibility() && !e.closest("svg, .katex-mathml"))
+        .filter((e) => e.getBoundingClientRect().right > edge)
+        .map((e) => `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 60)}`);
+}"""
 MARGIN = {"top": "16mm", "bottom": "18mm", "left": "18mm", "right": "18mm"}
 
 
@@ -179,24 +236,74 @@ def _paper(folder: Path, site: Path, name: str, title: str, body: str, kind: str
     target = folder / f"{name}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     static = (site / "_static").resolve().as_uri()
-    font = (HERE / "vendor" / "chinese.woff2").as_uri()
-    chinese = f'@font-face {{ font-family: "Book Chinese"; src: url({font}); }}\n'
-    style = chinese + STYLE.read_text(encoding="utf8")
+    fonts = "".join(
+        f'@font-face {{ font-family: "{family}"; src: url({place.as_uri()}); {more} }}\n'
+        for family, place, more in (
+            ("Book Chinese", HERE / "vendor" / "chinese.woff2", ""),
+            *((name, (site / "_static" / "fonts" / file).resolve(), more) for name, file, more in FONTS),
+        )
+    )
+    style = fonts + STYLE.read_text(encoding="utf8")
     text = PAPER.format(title=html.escape(title), static=static, style=style, body=body, kind=kind)
     target.write_text(text, encoding="utf8")
     return target
 
 
-def _print(tab, source: Path) -> Path:
+def _print(tab, source: Path, edge: bool = True) -> Path:
+    """Print one page. ValueError if something of it would be cut off."""
     tab.goto(source.resolve().as_uri(), wait_until="load")
     # A word that is laid out before its font has come keeps empty boxes: fonts first, then the page.
     tab.evaluate("""async () => {
         await Promise.all([...document.fonts].map((font) => font.load()));
         document.body.replaceChildren(document.querySelector("template").content);
     }""")
+    cut = tab.evaluate(FIT)
+    if cut:
+        raise ValueError(f"{source.stem}: wider than the paper: {cut[:3]}")
     target = source.with_suffix(".pdf")
-    tab.pdf(path=str(target), format="A4", margin=MARGIN, print_background=True, tagged=False)
+    margin = MARGIN if edge else dict.fromkeys(MARGIN, "0")
+    tab.pdf(path=str(target), format="A4", margin=margin, print_background=True, tagged=False)
     return target
+
+
+def cover() -> str:
+    """The first page, as SVG: title, line, and the bars of the book's card, some films of a history speaking louder."""
+    import sharing
+    import yaml
+
+    version = yaml.safe_load((lessons.ROOT / "CITATION.cff").read_text(encoding="utf8"))["version"]
+    first, _, second = LINE.partition(": ")
+    middle = second.index(",") + 1
+    bars = "".join(
+        f'<rect x="{60 + 41 * i}" y="{620 - 150 * weight:.0f}" width="29" height="{150 * weight:.0f}" '
+        f'fill="{sharing.ACCENT if weight > 0.5 else "#3d5a78"}"/>'
+        for i, weight in enumerate(sharing.WEIGHTS)
+    )
+
+    def text(
+        y: int, size: int, words: str, colour: str = sharing.PALE, family: str = "Hand Sans, sans-serif"
+    ) -> str:
+        weight = 600 if size > 30 else 400
+        return (
+            f'<text x="60" y="{y}" style="font-family: {family}" font-size="{size}" font-weight="{weight}" '
+            f'fill="{colour}">{html.escape(words)}</text>'
+        )
+
+    serif = "Hand Serif, Georgia, serif"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 849" role="img" aria-label="{TITLE}">'
+        f'<rect width="600" height="849" fill="{sharing.DARK}"/>'
+        + text(190, 56, TITLE.rpartition(" by ")[0], sharing.PAPER, serif)
+        + text(252, 56, "by" + TITLE.rpartition(" by")[2], sharing.PAPER, serif)
+        + text(310, 20, first + ":")
+        + text(338, 20, second[:middle])
+        + text(366, 20, second[middle:].strip())
+        + bars
+        + f'<rect x="60" y="621" width="480" height="2" fill="{sharing.PALE}"/>'
+        + text(740, 15, AUTHOR, sharing.PAPER)
+        + text(764, 12, f"Version {version}. Text: CC BY 4.0. Code: MIT.")
+        + "</svg>"
+    )
 
 
 def _contents(all_parts: list[Part], first: dict[str, int]) -> str:
@@ -218,7 +325,8 @@ def pdf(site: Path, out: Path, only: str = "", say=lambda text: None) -> int:
     with tempfile.TemporaryDirectory() as made, sync_playwright() as play:
         folder = Path(made)
         browser = play.chromium.launch(executable_path=_chromium(), args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page(java_script_enabled=False)
+        tab = browser.new_page(java_script_enabled=False, viewport={"width": ACROSS, "height": 1000})
+        tab.emulate_media(media="print")
         files: dict[str, Path] = {}
         for part in all_parts:
             body = lxml.html.tostring(part.root, encoding="unicode")
@@ -228,8 +336,7 @@ def pdf(site: Path, out: Path, only: str = "", say=lambda text: None) -> int:
             files[part.page] = _print(tab, source)
             say(part.page)
         counts = {page: len(PdfReader(file).pages) for page, file in files.items()}
-        cover = f'<h1>{TITLE}</h1><p>{AUTHOR}</p><p class="small">Text: CC BY 4.0. Code: MIT.</p>'
-        front = {"cover": _print(tab, _paper(folder, site, "cover", TITLE, cover, "cover"))}
+        front = {"cover": _print(tab, _paper(folder, site, "cover", TITLE, cover(), "cover"), edge=False)}
         before = 0
         for _ in range(2):  # once to see how long the contents are
             first, at = {}, 1 + before

@@ -6,6 +6,7 @@ import re
 import xml.dom.minidom
 import zipfile
 
+import lxml.html
 import printed
 import pytest
 from browsing import find_chromium, no_browser
@@ -24,6 +25,68 @@ def test_article_has_nothing_that_only_a_screen_can_do(site):
     assert "Solution" in text
     assert not root.xpath(f"//div[{printed.has('tag_exercise')}]/div[{printed.has('cell_output')}]")
     assert root.xpath(f"//div[{printed.has('rbh-static')}]//*[local-name()='svg']"), "widgets are drawings"
+
+
+def test_article_is_one_for_paper(site):
+    """No link to what is beside it on the screen; choices have letters, and their answers stand at the end."""
+    root = printed.article(site, LESSON)
+    text = printed.words(root)
+    assert not root.xpath(f"//a[{printed.has('here')}]")
+    assert "# @title" not in text
+    (line,) = root.xpath(f"//ul[{printed.has('lesson-line')}]")
+    assert "min to read" in line.text_content()
+    assert "Notebook" not in line.text_content()
+    assert text.index("Answers") > text.index("Summary")
+    assert "rbh.quiz(" not in text
+    gallery = printed.article(site, "book/gallery")
+    drawn = [svg.get("aria-label") for svg in gallery.xpath("//svg[@role='img']")]
+    assert len(drawn) > 10
+    assert not gallery.xpath(f"//*[{printed.has('thumb')}]"), "each figure once"
+
+
+def test_long_lines_of_code_go_on_below_their_own_beginning():
+    pre = lxml.html.fragment_fromstring(
+        '<div><pre><span class="s">"""first\n        '
+        + "word " * 20
+        + '&lt;end\n"""</span>\nx = 1\n</pre>tail</div>'
+    )
+    before = pre.text_content()
+    printed._hang(pre[0])
+    assert pre.text_content() == before
+    (long,) = pre.find_class("line")
+    assert long.get("style") == "--in: 12ch"
+    assert long.text_content().startswith("        word")
+    assert long[0].get("class") == "s", "still coloured as a string"
+
+
+def test_wide_tables_are_made_smaller_and_not_cut(browser):
+    style = printed.STYLE.read_text(encoding="utf8")
+    context = browser.new_context(viewport={"width": printed.ACROSS, "height": 800})
+    tab = context.new_page()
+
+    def fitted(body: str) -> list[str]:
+        tab.set_content(f"<style>{style}</style><body>{body}</body>")
+        return tab.evaluate(printed.FIT)
+
+    row = "<table><tr>" + "<td>0.8427</td>" * 14 + "</tr></table>"
+    assert fitted(row) == []
+    cell = tab.locator("td").first
+    lines = "(e) => e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight)"
+    assert cell.evaluate(lines) < 1.9, "no number is broken in two"
+    assert tab.locator("table").evaluate("(e) => e.style.fontSize"), "its letters are smaller"
+    assert tab.locator("table").bounding_box()["width"] <= printed.ACROSS
+    assert fitted("<table><tr><td>alone</td></tr></table>") == []
+    assert tab.locator("table").evaluate("(e) => e.style.fontSize") == ""
+    (cut,) = fitted(f"<div style='width: {printed.ACROSS + 9}px'>cut off</div>")
+    assert "cut off" in cut
+    context.close()
+
+
+def test_a_table_may_be_broken_between_rows():
+    """Rows begin with a <th>: where that may not end a page, no row may."""
+    for selectors, rules in re.findall(r"([^{}]+)\{([^}]*)\}", printed.STYLE.read_text(encoding="utf8")):
+        if "break-after: avoid" in rules:
+            assert not re.search(r"\b(th|tr|td|tbody)\b", selectors), selectors
 
 
 def test_every_page_of_the_book_is_printed(site):

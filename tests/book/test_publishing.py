@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+import zipfile
 
+import downloads
 import house
 import links
 import pytest
@@ -134,6 +136,29 @@ def test_built_pages_have_a_card_and_a_place_for_the_lost(site):
     assert "book/index.html" in lost
     page = (site / "chapters" / "04_interest" / "din.html").read_text(encoding="utf8")
     assert '<meta property="og:title" content="DIN" />' in page
+
+
+def test_published_pages_offer_the_whole_book(tmp_path, monkeypatch):
+    """PDF, EPUB and archive stand beside the pages, and a reader of the front page finds them."""
+    for name, text in {
+        "index.html": "to the front",
+        downloads.FRONT: "<article><h1>Book</h1></article>",
+    }.items():
+        (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "site" / name).write_text(text)
+    site = tmp_path / "site"
+    monkeypatch.setattr(downloads.printed, "pdf", lambda site, out: out.write_bytes(b"pdf"))
+    monkeypatch.setattr(downloads.printed, "epub", lambda site, out, modified: out.write_bytes(b"epub"))
+    downloads.offer(site, downloads.write(site))
+    front = (site / downloads.FRONT).read_text()
+    assert front.count("<a href=") == 3
+    assert links.inside(site) == ([], set()), "every file that is offered is there"
+    with zipfile.ZipFile(site / "downloads" / "recommenders-by-hand.zip") as packed:
+        assert not [name for name in packed.namelist() if "downloads" in name]
+        assert "downloads" not in packed.read(f"recommenders-by-hand/{downloads.FRONT}").decode()
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf8")
+    assert workflow.index("downloads.py") < workflow.index("upload-pages-artifact")
+    assert workflow.index("name: preview") < workflow.index("downloads.py")
 
 
 def test_every_link_inside_the_book_leads_to_its_place(site):
