@@ -516,9 +516,11 @@ OPF = """<?xml version="1.0" encoding="utf-8"?>
 <manifest>
 <item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>
 <item id="css" href="book.css" media-type="text/css"/>
+<item id="drawing" href="cover.svg" media-type="image/svg+xml" properties="cover-image"/>
+<item id="cover" href="cover.xhtml" media-type="application/xhtml+xml" properties="svg"/>
 {items}
 </manifest>
-<spine>{spine}</spine>
+<spine><itemref idref="cover"/>{spine}</spine>
 </package>
 """
 CONTAINER = """<?xml version="1.0"?>
@@ -639,6 +641,7 @@ def epub(site: Path, out: Path, only: str = "", modified: str = "2000-01-01T00:0
     nav = f'<nav epub:type="toc" id="toc"><h1>Contents</h1><ol>{entries}</ol></nav>'
     identifier = uuid.uuid5(uuid.NAMESPACE_URL, TITLE + "".join(leaves))
     spine = "".join(f'<itemref idref="{name}"/>' for name in ids.values())
+    drawing = cover()
     files = {
         "META-INF/container.xml": CONTAINER,
         "EPUB/book.opf": OPF.format(
@@ -651,6 +654,10 @@ def epub(site: Path, out: Path, only: str = "", modified: str = "2000-01-01T00:0
         ),
         "EPUB/nav.xhtml": LEAF.format(title="Contents", up="", body=nav),
         "EPUB/book.css": _epub_style(site),
+        "EPUB/cover.svg": drawing,
+        "EPUB/cover.xhtml": LEAF.format(title=TITLE, up="", body=drawing).replace(
+            "<body>", '<body class="cover">'
+        ),
         **{f"EPUB/{page}.xhtml": text for page, text in leaves.items()},
     }
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -676,7 +683,9 @@ def _epub_style(site: Path) -> str:
     colours = (site / "_static" / "pygments.css").read_text(encoding="utf8")
     light = [line for line in colours.splitlines() if 'data-theme="dark"' not in line]
     style = re.sub(r"@page\s*\{[^}]*\}", "", STYLE.read_text(encoding="utf8"))
-    return style + "\n" + "\n".join(light) + "\n"
+    # A small screen has no room for a table's columns, and a reader's pages do not scroll sideways.
+    narrow = "@media (max-width: 45em) { th, td, td code { overflow-wrap: anywhere; } }"
+    return "\n".join([style, *light, narrow, ""])
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def test_wide_tables_are_made_smaller_and_not_cut(browser):
     tab = context.new_page()
 
     def fitted(body: str) -> list[str]:
-        tab.set_content(f"<style>{style}</style><body>{body}</body>")
+        tab.set_content(f"<!DOCTYPE html><style>{style}</style><body>{body}</body>")
         return tab.evaluate(printed.FIT)
 
     row = "<table><tr>" + "<td>0.8427</td>" * 14 + "</tr></table>"
@@ -163,6 +163,8 @@ def test_epub_is_well_formed(site, tmp_path):
                 xml.dom.minidom.parseString(packed.read(name))
         text = packed.read(f"EPUB/{LESSON}.xhtml").decode()
         package = packed.read("EPUB/book.opf").decode()
+    assert 'properties="cover-image"' in package
+    assert package.index('idref="cover"') < package.index(f'idref="{LESSON.replace("/", "-")}"')
     assert "<math" in text
     assert "katex-html" not in text
     assert "viewBox" in text

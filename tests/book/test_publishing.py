@@ -71,6 +71,7 @@ def test_every_week_notebooks_are_run_and_packages_looked_at():
         "npm audit",
     ):
         assert part in runs
+    assert "pip-audit --strict" in runs, "without it an audit that could look up nothing passes"
     assert weekly["jobs"]["notebooks"]["permissions"]["issues"] == "write"
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf8"))["updates"]
     assert {one["package-ecosystem"]: one["schedule"]["interval"] for one in updates} == {
