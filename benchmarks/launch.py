@@ -1,9 +1,9 @@
-"""What the first cell of a published notebook takes where the package has to be installed: `launch.csv`.
+"""What a published notebook's first cell takes where the package must be installed: benchmarks/results/launch.csv.
 
 Each row is a new environment with Colab's kind of packages and a clone of this repository in place of its address (see
 `tests/book/test_launch.py`), so what a network takes is in it only for the few small packages that are missing there.
-`first_cell_cpu_s` are processor seconds of the kernel and of pip, `first_cell_s` those of the clock, which other
-programs on the machine change. The book must be built: the lesson that runs quickest there is the one taken here.
+`first_cell_cpu_s` are processor seconds of the kernel and of pip; the clock is printed, not kept, for other programs on
+the machine move it. The book must be built: the lesson that runs quickest there is the one taken here.
 
     python -m benchmarks.launch      # three times, some minutes
 """
@@ -29,6 +29,7 @@ def main(runs: int = 3) -> None:
                 {"run": run, "lesson": lesson.stem} | test_launch.launched(lesson, Path(folder)) | MACHINE
             )
             print(rows[-1], flush=True)
+            del rows[-1]["first_cell_s"]
     keep("launch", rows, by=("run",))
 
 

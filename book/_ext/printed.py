@@ -92,6 +92,15 @@ def article(site: Path, page: str) -> lxml.html.HtmlElement:
         fold.attrib["class"] = "fold"
     for text in root.xpath("//p[strong and not(normalize-space(text())) and count(*) = 1]"):
         text.attrib["class"] = "titles"  # the name of the table below it
+    for table in root.xpath("//table"):
+        columns = max(
+            (sum(int(c.get("colspan", 1)) for c in row.xpath("./th|./td")) for row in table.iter("tr")),
+            default=0,
+        )
+        if columns > 5:
+            table.attrib["class"] = (
+                f"{table.get('class', '')} columns-many {'columns-most' * (columns > 9)}".strip()
+            )
     for pre in root.xpath("//pre"):
         _hang(pre)
     for name in ("onclick", "onchange", "tabindex", "role", "aria-live"):
@@ -684,7 +693,15 @@ def _epub_style(site: Path) -> str:
     light = [line for line in colours.splitlines() if 'data-theme="dark"' not in line]
     style = re.sub(r"@page\s*\{[^}]*\}", "", STYLE.read_text(encoding="utf8"))
     # A small screen has no room for a table's columns, and a reader's pages do not scroll sideways.
-    narrow = "@media (max-width: 45em) { th, td, td code { overflow-wrap: anywhere; } }"
+    narrow = """@media (max-width: 45em) {
+        table:not(.columns-many) :is(th, td, code), .columns-most :is(th, td) { overflow-wrap: anywhere; }
+        table.columns-many { font-size: .58em !important; width: auto !important; min-width: 0 !important; }
+        .columns-many :is(th, td) { padding: .1rem .15rem !important; white-space: normal !important; }
+        div.math { font-size: .85em; overflow-x: auto; }
+    }"""
+    # A browser sets one letter italic whatever its variant is, unless told not to.
+    bold = 'mi[mathvariant^="bold"] { font-weight: bold; text-transform: none; }'
+    light += [bold]
     return "\n".join([style, *light, narrow, ""])
 
 
