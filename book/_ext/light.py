@@ -31,9 +31,9 @@ UNUSED = {  # a script, and a pattern without which a page does not need it
     "bootstrap.js": r"$^",  # the one menu of a page opens by book.js; its hints are titles, which a browser shows
 }
 UNUSED_EVERYWHERE = {name for name, need in UNUSED.items() if need == r"$^"}
-# Of the theme's own script: it makes what scrolls reachable by keyboard, as book.js does, but by asking each box for its
-# size at once, folded ones too; and it unrolls a banner of versions, of which there are none.
-TABS = re.compile(r'(function \w+\(\)\{)(return;)?(?=const \w+=\(\)=>\{document\.querySelectorAll\(\["pre",)')
+# Of the theme's own script: it makes what scrolls reachable by keyboard, as book.js does, but by asking each box for
+# its size at once, folded ones too; and it unrolls a banner of versions, of which there are none.
+TABS = re.compile(r'(function \w+\(\)\{)(return;)?(?=const \w+=\(\)=>\{document.querySelectorAll\(\["pre",)')
 BANNER = re.compile(r'<div class="pst-async-banner-revealer[^"]*">\s*<aside [^>]*></aside>\s*</div>\s*')
 LISTING = re.compile(r"<pre\b.*?</pre>", re.S)
 # Names, brackets, modules and spaces have the colour of the text around them, in both themes' styles of listings.

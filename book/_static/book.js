@@ -29,7 +29,7 @@ addEventListener("resize", reach);
 // What book.css has wait is laid out when nothing else is to do, a few milliseconds at a time; or at once, when one goes
 // to a place in the page.
 {
-  const root = document.documentElement, parts = "part" in root.dataset ? [...document.querySelectorAll(".bd-article :is(section, .made) > *")] : [];
+  const root = document.documentElement, parts = "part" in root.dataset ? [...document.querySelectorAll(".bd-article section section > *")] : [];
   const follow = () => {
     const end = performance.now() + 6;
     while (parts.length && performance.now() < end) {
