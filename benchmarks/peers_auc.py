@@ -1,6 +1,6 @@
 """Does the faster library learn as well? Writes benchmarks/results/peers_auc.csv.
 
-    peers/bin/python -m benchmarks.peers_auc [models] [libraries]      such as: DIN,DeepFM ours,rechub
+    peers/bin/python -m benchmarks.peers_auc [models] [libraries]      such as: "DIN;DeepFM" "ours;rechub"
 
 The data, models, sizes and environment of `benchmarks.peers`. Every library's model is trained by one and the same
 loop, so that only the model differs: its own loss in batches of 1,024, Adam without decay, until AUC on validation has
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import copy
 import json
-import platform
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 import recbyhand as rbh
 from benchmarks._recording import commit, keep
-from benchmarks.peers import B, PEERS, columns, deepctr, ours, rechub
+from benchmarks.peers import PEERS, B, columns, deepctr, ours, rechub
 
 MODELS, LIBRARIES = ("DIN", "DIEN", "DeepFM", "WideDeep, no crosses", "AFM"), ("ours", *PEERS)
 RATES, SEEDS, LONGEST = (1e-3, 3e-3), range(5), 12
@@ -152,8 +152,8 @@ def one(name: str, library: str) -> None:
 
 
 def main() -> None:
-    models = sys.argv[1].split(",") if sys.argv[1:] else MODELS
-    libraries = sys.argv[2].split(",") if sys.argv[2:] else LIBRARIES
+    models = sys.argv[1].split(";") if sys.argv[1:] else MODELS
+    libraries = sys.argv[2].split(";") if sys.argv[2:] else LIBRARIES
     machine = {"torch": torch.__version__} | {library: version(library) for library in PEERS.values()}
     machine |= {"machine": f"{os.cpu_count()} {platform.machine()} cores, 1 thread", "commit": commit()}
     for name in models:
