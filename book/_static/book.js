@@ -44,6 +44,16 @@ addEventListener("resize", reach);
     parts.length = 0;
     delete root.dataset.part;
   };
+  let from = scrollY;
+  const leap = () => { // by a key, a search, a script: what one comes to stays in its place when all above it is laid out
+    const far = Math.abs(scrollY - from) > innerHeight, at = far && document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+    from = scrollY;
+    if (!parts.length || !at) return;
+    const top = at.getBoundingClientRect().top;
+    whole();
+    scrollBy({ top: at.getBoundingClientRect().top - top, behavior: "instant" });
+  };
+  addEventListener("scroll", leap);
   addEventListener("click", (event) => event.target.closest?.("a[href*='#']") && whole(), true);
   for (const what of ["hashchange", "rbh-all"]) addEventListener(what, whole);
   addEventListener("load", () => requestIdleCallback(follow));
