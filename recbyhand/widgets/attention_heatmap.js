@@ -123,7 +123,7 @@ export default widget("Attention heatmap", (ui, model) => {
 
     // Room for labels, then cells as large as fit.
     const pen = canvas.getContext("2d");
-    pen.font = FONT(12);
+    pen.font = FONT(12, true); // a chosen title is bold
     const longest = (axis, n) => Math.max(...Array.from({ length: n }, (_, i) => pen.measureText(name(axis, i)).width));
     const left = Math.ceil(Math.min(longest("row", rows), ui.width * 0.3, 260)) + 10;
     const sums = Math.max(50, 14 + Math.max(...weights.map((line) => pen.measureText(fmt(total(line), 2)).width)) * 1.1), w = clamp((ui.width - left - sums) / columns, 1, 46);
