@@ -177,7 +177,7 @@ export default widget("Attention heatmap", (ui, model) => {
             const v = weights[i][order[c]];
             if (hasMask && !given[i * columns + order[c]] && (mask || get("show_mask"))) continue;
             ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, ink(v), color.ink, color.back);
-            ctx.fillText(fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
+            ctx.fillText(v && Math.abs(v) < 0.005 ? "~0" : fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
           }
         }
       }

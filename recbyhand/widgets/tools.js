@@ -37,7 +37,7 @@ export function followLinks(root, state, write) {
 
 const save = (href, name) => Object.assign(document.createElement("a"), { href, download: name }).click();
 
-const LOOK = ["position", "left", "top", "width", "height", "max-width", "opacity", "border", "image-rendering"];
+const LOOK = ["display", "position", "left", "top", "width", "height", "max-width", "opacity", "border", "image-rendering"];
 
 /** The page's own fonts of these families as a style sheet that holds them: a picture can fetch nothing. */
 async function faces(families) {
@@ -70,7 +70,7 @@ export function drawn(host, frame, fonts = "") {
   for (const node of copy.querySelectorAll(".tools, .tip, .live")) node.remove();
   const style = document.createElement("style"), seen = getComputedStyle(host);
   style.textContent = fonts + [...host.shadowRoot.querySelectorAll("style")].map((one) => one.textContent).join("")
-    .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "");
+    .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "") + "* { scrollbar-width: none; }";
   const box = document.createElement("div");
   box.className = `host ${host.hasAttribute("data-dark") ? "dark" : ""}`;
   box.style.cssText = `margin: 0; font-family: ${seen.fontFamily.replace(/"/g, "'")}; --paper: ${seen.getPropertyValue("--back")}`;

@@ -191,7 +191,12 @@ def test_a_column_of_words_stands_to_the_left():
     import pandas as pd
 
     frame = pd.DataFrame(
-        {"film": ["Heat", "Alien & 3"], "auc": [0.5, float("nan")], "is": [True, False], "in": ["[1, 2]", "3 %"]}
+        {
+            "film": ["Heat", "Alien & 3"],
+            "auc": [0.5, float("nan")],
+            "is": [True, False],
+            "in": ["[1, 2]", "3 %"],
+        }
     )
     for html in (frame.to_html(), frame.style.to_html()):
         words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(html))
