@@ -198,9 +198,9 @@ def test_a_column_of_words_stands_to_the_left():
             "in": ["[1, 2]", "3 %"],
         }
     )
-    for html in (frame.to_html(), frame.style.to_html()):
-        words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(html))
-        assert words == ["film", "Heat", "Alien &amp; 3" if "dataframe" in html else "Alien & 3"]
+    for table in (frame.to_html(), frame.style.to_html()):
+        words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(table))
+        assert words == ["film", "Heat", "Alien &amp; 3" if "dataframe" in table else "Alien & 3"]
     for kept in (
         frame[["auc", "is"]].to_html(),
         frame.set_index(["film", "is"]).unstack().to_html(),  # cells over several columns
