@@ -263,7 +263,7 @@ export const change = (ui, values) => {
 
 // ---- a page without a kernel ----------------------------------------------------------------------------
 
-/** Stands in for the kernel's model: get, set, on, off, save_changes. Events fire on `set`, as in Backbone. */
+/** Stands in for the kernel's model. Events fire on `set`, as in Backbone. */
 export class PageModel {
   constructor(state) { this.state = state; this.heard = {}; }
   get(name) { return this.state[name]; }
