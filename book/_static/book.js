@@ -109,8 +109,9 @@ for (const button of document.querySelectorAll("[data-bs-toggle=dropdown]")) {
 // On a telephone a row is a card, without the table's head: where it has many cells, each says what it is.
 for (const table of document.querySelectorAll(".made table")) {
   const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
-  if (heads.length < 4) continue;
-  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => { if (i && heads[i]) cell.dataset.label = heads[i]; });
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => {
+    if (i && heads[i] && (heads.length > 3 || /^[\d.,]+$/.test(cell.textContent.trim()))) cell.dataset.label = heads[i]; // a bare number says nothing
+  });
 }
 
 // A long page of tables gets a field that leaves only the rows with the words typed.

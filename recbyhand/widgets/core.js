@@ -89,7 +89,7 @@ export const styles = [toolsLook, `
 .title { margin: 0 0 10px; font-weight: 600; overflow-wrap: anywhere; }
 .title:empty, .note:empty, [hidden] { display: none !important; }
 .stage { position: relative; min-width: 0; }
-.controls { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(140px, 100%), 1fr));
+.controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(140px, 100%), 1fr));
   gap: 10px 20px; margin-top: 14px; align-items: end; }
 .controls > .wide { grid-column: 1 / -1; }
 .row { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: center; margin-bottom: 12px; }
@@ -263,7 +263,7 @@ export const change = (ui, values) => {
 
 // ---- a page without a kernel ----------------------------------------------------------------------------
 
-/** Stands in for the kernel's model: get, set, on, off, save_changes. Events fire on `set`, as in Backbone. */
+/** Stands in for the kernel's model. Events fire on `set`, as in Backbone. */
 export class PageModel {
   constructor(state) { this.state = state; this.heard = {}; }
   get(name) { return this.state[name]; }
