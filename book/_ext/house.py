@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import logging as std_logging
 import os
 import re
 import shutil
 import subprocess
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import editions
@@ -459,9 +460,48 @@ def one_header(body: str) -> str:
     return HEAD.sub(joined, body)
 
 
+FRAME = re.compile(r'<table[^>]*(?:class="dataframe|id="T_)[^>]*>.*?</table>', re.S)
+TR = re.compile(r"<tr[^>]*>.*?</tr>", re.S)
+NUMBER = re.compile(r"[-+−±\d.,:%e\s\[\]()/<>=×·∞]*|nan|inf|none|true|false|<na>|nat", re.I)
+
+
+def words_to_the_left(body: str) -> str:
+    """Tables of pandas, which puts all columns to the right: those that hold words carry the class "words"."""
+
+    def told(found: re.Match) -> str:
+        table = found[0]
+        rows = [CELL.findall(row) for row in TR.findall(table.partition("<tbody")[2])]
+        if not rows or len({len(row) for row in rows}) > 1 or re.search(r'span="(?!1")', table):
+            return table
+        plain = [[unescape(re.sub(r"<[^>]*>", "", cell[2])).strip() for cell in row] for row in rows]
+        columns = {
+            i
+            for i, column in enumerate(zip(*plain, strict=True))
+            if rows[0][i][0] == "td" and any(column) and not any(t and NUMBER.fullmatch(t) for t in column)
+        }
+        if not columns:
+            return table
+
+        def marked(row: re.Match) -> str:
+            place = itertools.count()
+
+            def cell(one: re.Match) -> str:
+                if next(place) not in columns:
+                    return one[0]
+                attributes = one[2] if 'class="' in one[2] else f'{one[2]} class=""'
+                attributes = attributes.replace('class="', 'class="words ')
+                return f"<{one[1]}{attributes}>{one[3]}</{one[1]}>"
+
+            return CELL.sub(cell, row[0])
+
+        return TR.sub(marked, table)
+
+    return FRAME.sub(told, body)
+
+
 def _mend(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
-        context["body"] = one_header(FOLDED.sub(_titled, context["body"]))
+        context["body"] = words_to_the_left(one_header(FOLDED.sub(_titled, context["body"])))
         body = re.sub(r' role="(?:doc-biblioentry|list)"(?= class="citation|>|\s)', "", context["body"])
         # A header cell without text, as pandas writes it in the corner, is announced as an unnamed column.
         context["body"] = re.sub(r"<th([^>]*)>(?:&nbsp;|\s)*</th>", r"<td\1></td>", body)

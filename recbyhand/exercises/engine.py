@@ -404,10 +404,14 @@ def _find(name: str, registry: dict, what: str) -> Any:
 
 
 def prose(text: str) -> str:
-    """Plain text to HTML: escaped, `code` in backticks, line breaks kept."""
-    pieces = re.split(r"`([^`]+)`", text)
-    marked = (f"<code>{html.escape(p)}</code>" if i % 2 else html.escape(p) for i, p in enumerate(pieces))
-    return "".join(marked).replace("\n", "<br>")
+    """Plain text to HTML: escaped, `code` in backticks, *emphasis* between stars, line breaks kept."""
+    pieces = [html.escape(piece) for piece in re.split(r"`([^`]+)`", text)]
+    pieces[1::2] = [f"<code>{piece}</code>" for piece in pieces[1::2]]
+    # stars around words, not those of a product
+    pieces[::2] = [
+        re.sub(r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])", r"<em>\1</em>", p) for p in pieces[::2]
+    ]
+    return "".join(pieces).replace("\n", "<br>")
 
 
 def _box(content: str, colour: str) -> str:

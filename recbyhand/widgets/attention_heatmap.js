@@ -123,7 +123,7 @@ export default widget("Attention heatmap", (ui, model) => {
 
     // Room for labels, then cells as large as fit.
     const pen = canvas.getContext("2d");
-    pen.font = FONT(12);
+    pen.font = FONT(12, true); // a chosen title is bold
     const longest = (axis, n) => Math.max(...Array.from({ length: n }, (_, i) => pen.measureText(name(axis, i)).width));
     const left = Math.ceil(Math.min(longest("row", rows), ui.width * 0.3, 260)) + 10;
     const sums = Math.max(50, 14 + Math.max(...weights.map((line) => pen.measureText(fmt(total(line), 2)).width)) * 1.1), w = clamp((ui.width - left - sums) / columns, 1, 46);
@@ -177,7 +177,7 @@ export default widget("Attention heatmap", (ui, model) => {
             const v = weights[i][order[c]];
             if (hasMask && !given[i * columns + order[c]] && (mask || get("show_mask"))) continue;
             ctx.fillStyle = readable(v < 0 ? color.c2 : color.c1, color.back, ink(v), color.ink, color.back);
-            ctx.fillText(fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
+            ctx.fillText(v && Math.abs(v) < 0.005 ? "~0" : fmt(v, 2), left + c * w + w / 2, top + i * hgt + hgt / 2 + 0.5);
           }
         }
       }

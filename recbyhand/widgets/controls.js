@@ -4,6 +4,7 @@ import { change, clamp, floats, fmt, h, still, styles, unique } from "./core.js"
 
 styles.push(`
 .slider { display: grid; grid-template-columns: 1fr auto; gap: 0 8px; min-width: 0; }
+.controls > .slider { max-width: 420px; }
 .slider input { grid-column: 1 / -1; width: 100%; margin: 0; height: 24px; background: none; appearance: none;
   -webkit-appearance: none; cursor: pointer; }
 .slider input::-webkit-slider-runnable-track { height: 4px; border-radius: 2px; background: var(--line); }
@@ -19,8 +20,8 @@ styles.push(`
 .chip::before { content: ""; width: 9px; height: 9px; border-radius: 50%; border: 2px solid var(--tint, var(--c1)); }
 .chip[aria-pressed=true] { color: var(--ink); border-color: var(--tint, var(--c1)); }
 .chip[aria-pressed=true]::before { background: var(--tint, var(--c1)); }
-.segments { gap: 0; align-items: center; }
-.segments .label { margin-right: 8px; float: left; }
+.segments { gap: 4px 8px; align-items: center; }
+.segments div { display: flex; flex-wrap: wrap; gap: 4px 0; }
 .segments label { position: relative; padding: 4px 10px; border: 1px solid var(--line); margin-left: -1px; cursor: pointer; }
 .segments label:first-of-type { border-radius: 6px 0 0 6px; margin-left: 0; }
 .segments label:last-of-type { border-radius: 0 6px 6px 0; }
@@ -86,7 +87,7 @@ export function segments(ui, name, { label, options }) {
   const inputs = options.map(([value]) => h("input", { type: "radio", name: group, onchange: () => put(ui, name, value) }));
   ui.follow(name, () => inputs.forEach((input, i) => (input.checked = options[i][0] === ui.model.get(name))));
   return h("div", { class: "segments", role: "radiogroup", "aria-label": label }, h("span", { class: "label", text: label }),
-    ...options.map(([, text], i) => h("label", {}, text, inputs[i])));
+    h("div", {}, ...options.map(([, text], i) => h("label", {}, text, inputs[i]))));
 }
 
 /** Any of several: a list trait as buttons. `options` are [value, text, tint]. */

@@ -43,7 +43,7 @@ const LAYOUT = `
 .map { outline-offset: 4px; touch-action: pan-y; cursor: crosshair; }
 .map text { font-size: 12.5px; }
 .map text.strong { fill: var(--ink); font-weight: 600; }
-.scores { width: auto; max-width: 100%; margin-top: 14px; }
+.scores { width: auto; min-width: min(100%, 380px); max-width: 100%; margin-top: 14px; }
 .scores td, .scores thead th { min-width: 66px; }
 .scores tr.chosen > * { color: var(--ink); font-weight: 600; }`;
 

@@ -52,7 +52,7 @@ export default widget("Ladder of models", (ui, model) => {
   const table = h("table", { class: "ladder" }, h("thead", {}, h("tr", {}, head("model", "model"), score,
     ...costs.map((text, k) => head(`cost${k}`, text)))), body);
   ui.stage.append(chart.svg, h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of models" }, table));
-  ui.row.append(select(ui, "data", { label: "data", options: worlds.map((text, i) => [i, text]) }),
+  ui.row.append(worlds.length > 1 ? select(ui, "data", { label: "data", options: worlds.map((text, i) => [i, text]) }) : "",
     segments(ui, "metric", { label: "score", options: metrics.map((text, i) => [i, text]) }),
     segments(ui, "against", { label: "cost", options: costs.map((text, i) => [i, text]) }),
     chips(ui, "shown", { label: "Kinds of models", options: kinds.map((text, i) => [text, text, `c${i + 1}`]) }));
@@ -72,7 +72,7 @@ export default widget("Ladder of models", (ui, model) => {
     const high = Math.max(low + 1, paid.length ? Math.ceil(Math.log10(Math.max(...paid))) : 1), at = (i) => (cost[i] > 0 ? Math.log10(cost[i]) : low);
     const ends = seen.flatMap((i) => [all[i] - (error[i] || 0), all[i] + (error[i] || 0)]), room = 0.06 * (Math.max(...ends) - Math.min(...ends)) || 0.01;
     const axes = chart.frame({ width: ui.width, height: ui.width < 500 ? 260 : 320, x: [low - 0.05, high], y: [Math.min(...ends) - room, Math.max(...ends) + room],
-      left: 44, title: metrics[get("metric")], xlabel: costs[get("against")] });
+      left: 44, origin: false, title: metrics[get("metric")], xlabel: costs[get("against")] });
     for (const text of chart.svg.querySelectorAll("g:first-child text[text-anchor=middle]")) { // the axis holds powers of ten
       if (/^−?\d+$/.test(text.textContent)) text.textContent = `10${raise(text.textContent.replace("−", "-"))}`;
       else if (/^−?\d+\./.test(text.textContent)) text.remove();

@@ -25,10 +25,11 @@ const LAYOUT = `
 .sides > * { flex: 1 1 300px; min-width: 0; max-width: 100%; overflow-x: auto; padding: 2px; }
 .sides table { width: 100%; }
 .sides .cell { width: 100%; min-width: 50px; }
-.result td, .result thead th { min-width: 54px; height: 34px; padding: 2px !important; text-align: center !important; }
+.result td, .result thead th { min-width: 42px; height: 34px; padding: 2px 1px !important; text-align: center !important; overflow-wrap: normal; }
+.result thead th { font-size: 12px; }
 .result tbody tr, .matrix tbody tr { border-top: 0; }
-.result th[scope=row] { padding-right: 8px; white-space: nowrap; }
-.result button { width: 100%; min-width: 50px; min-height: 30px; padding: 0; border-color: var(--grid); font-variant-numeric: tabular-nums; }
+.result th[scope=row] { padding-right: 6px; white-space: nowrap; }
+.result button { width: 100%; min-width: 42px; min-height: 30px; padding: 0; font-size: 12.5px; border-color: var(--grid); font-variant-numeric: tabular-nums; }
 .result button[aria-pressed=true] { border-color: var(--ink); box-shadow: inset 0 0 0 1px var(--ink); }
 .result .statistic { color: var(--ink); }`;
 

@@ -5,6 +5,7 @@ import { clamp, h, s, styles } from "./core.js";
 styles.push(`
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 6px 0 0; padding: 0; list-style: none;
   color: var(--muted); font-size: 12.5px; }
+svg, canvas { user-select: none; }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .legend i { width: 14px; height: 3px; border-radius: 2px; background: var(--tint); }
 .legend i.box { height: 10px; }
@@ -63,7 +64,7 @@ export function plot(label) {
   return {
     svg,
     frame(look) {
-      const { width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4 } = look;
+      const { width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4, origin = true } = look;
       const top = title ? 24 : 8, base = height - bottom;
       const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
       const Y = (v) => base - ((v - y[0]) / (y[1] - y[0])) * (base - top);
@@ -82,7 +83,7 @@ export function plot(label) {
             s("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end", text: short(v) }));
         }
         for (const v of ticks(x[0], x[1], Math.max(2, Math.floor(width / 60)))) {
-          back.append(s("line", { x1: X(v), x2: X(v), y1: top, y2: base, stroke: v === 0 ? "var(--line)" : "var(--grid)" }),
+          back.append(s("line", { x1: X(v), x2: X(v), y1: top, y2: base, stroke: v === 0 && origin ? "var(--line)" : "var(--grid)" }),
             s("text", { x: X(v), y: base + 15, "text-anchor": "middle", text: short(v) }));
         }
         if (xlabel) back.append(s("text", { x: width - right, y: base - 5, "text-anchor": "end", text: xlabel }));

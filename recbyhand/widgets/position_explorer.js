@@ -100,7 +100,7 @@ export default widget("Position explorer", (ui, model) => {
     const at2 = dot[clamp(at + n, 0, length - 1)];
     const two = [`PE(${at}) · PE(${at}) = ${fmt(dot[at], 3)}`, ...(at + n < length ? [`PE(${at}) · PE(${at + n}) = ${fmt(at2, 3)}`] : [])];
     const rest = `. Put together with ${get("sign")}: largest error ${fmt(error, 4)}`
-      + (error < 1e-9 ? ", so a fixed rotation by N leads from every M to M + N." : `: with a plus the cosines are those of M − N = ${at - n}.`);
+      + (error < 1e-9 ? ", so a fixed rotation by N leads from every M to M + N." : `: with a plus the cosines are those of M − N = ${fmt(at - n, 0)}.`);
     ui.note.replaceChildren(...two.flatMap((one, i) => [i ? ", " : "", formula(one)]), rest);
     ui.say(two.join(", ") + rest);
   };

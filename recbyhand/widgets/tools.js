@@ -28,7 +28,8 @@ export function followLinks(root, state, write) {
     const found = linked(location.hash);
     if (!found || found.place !== placeOf(root)) return;
     write(Object.fromEntries(Object.entries(found.values).filter(([name]) => Object.hasOwn(state, name))));
-    root.scrollIntoView({ block: "center" });
+    // once the new state is drawn, which may change the height; what is taller than the screen shows its top
+    requestAnimationFrame(() => requestAnimationFrame(() => root.scrollIntoView({ block: root.offsetHeight > innerHeight ? "start" : "center" })));
   };
   follow();
   addEventListener("hashchange", follow);
@@ -36,34 +37,51 @@ export function followLinks(root, state, write) {
 
 const save = (href, name) => Object.assign(document.createElement("a"), { href, download: name }).click();
 
+const LOOK = ["display", "position", "left", "top", "width", "height", "max-width", "opacity", "border", "image-rendering"];
+
+/** The page's own fonts of these families as a style sheet that holds them: a picture can fetch nothing. */
+async function faces(families) {
+  const rules = [...document.styleSheets].flatMap((sheet) => {
+    try {
+      return [...sheet.cssRules].filter((rule) => rule.type === 5).map((rule) => [rule.cssText, sheet.href || location.href]);
+    } catch { return []; } // a page from the disc may not read its own style
+  });
+  const found = rules.map(([text, base]) => [text, text.match(/family: ?"?([^";]*)/)?.[1], text.match(/url\("?([^")]*)/)?.[1], base]);
+  return (await Promise.all(found.filter(([, family, url]) => url && families.includes(family)).map(async ([text, , url, base]) => {
+    const bytes = new Uint8Array(await (await fetch(new URL(url, base))).arrayBuffer());
+    return text.replace(/url\([^)]*\)/, `url(data:font/woff2;base64,${btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(""))})`).replace("optional", "block");
+  }))).join("");
+}
+
 /** The frame as a picture: an SVG that holds it as it stands, without its buttons. */
-export function drawn(host, frame) {
+export function drawn(host, frame, fonts = "") {
   const { width, height } = frame.getBoundingClientRect(), copy = frame.cloneNode(true), each = (what, act) => {
     const now = frame.querySelectorAll(what);
     copy.querySelectorAll(what).forEach((node, i) => act(node, now[i]));
   };
   each("canvas", (node, now) => {
-    const image = document.createElement("img");
+    const image = document.createElement("img"), look = getComputedStyle(now); // rules for a canvas hold for no image
     image.src = now.toDataURL();
-    image.style.cssText = now.style.cssText;
+    for (const name of LOOK) image.style.setProperty(name, look.getPropertyValue(name));
     node.replaceWith(image);
   });
   each("input", (node, now) => { node.setAttribute("value", now.value); node.toggleAttribute("checked", now.checked); });
   each("option", (node, now) => node.toggleAttribute("selected", now.selected));
   for (const node of copy.querySelectorAll(".tools, .tip, .live")) node.remove();
   const style = document.createElement("style"), seen = getComputedStyle(host);
-  style.textContent = [...host.shadowRoot.querySelectorAll("style")].map((one) => one.textContent).join("")
-    .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "");
+  style.textContent = fonts + [...host.shadowRoot.querySelectorAll("style")].map((one) => one.textContent).join("")
+    .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "") + "* { scrollbar-width: none; }";
   const box = document.createElement("div");
   box.className = `host ${host.hasAttribute("data-dark") ? "dark" : ""}`;
   box.style.cssText = `margin: 0; font-family: ${seen.fontFamily.replace(/"/g, "'")}; --paper: ${seen.getPropertyValue("--back")}`;
   box.append(style, copy);
-  const inside = new XMLSerializer().serializeToString(box), [w, t] = [Math.ceil(width), Math.ceil(height)];
+  const buttons = frame.querySelector(".tools"), below = buttons.offsetHeight + parseFloat(getComputedStyle(buttons).marginTop);
+  const inside = new XMLSerializer().serializeToString(box), [w, t] = [Math.ceil(width), Math.ceil(height - below)];
   return { w, t, svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${t}"><foreignObject width="100%" height="100%">${inside}</foreignObject></svg>` };
 }
 
 async function keep(host, frame, name) {
-  const { w, t, svg } = drawn(host, frame), url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  const { w, t, svg } = drawn(host, frame, await faces(getComputedStyle(host).fontFamily).catch(() => "")), url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   try {
     const image = new Image(w, t), canvas = Object.assign(document.createElement("canvas"), { width: 2 * w, height: 2 * t });
     image.src = url;

@@ -186,6 +186,29 @@ def test_names_of_an_index_take_no_row_of_their_own():
         assert house.one_header(kept) == kept
 
 
+def test_a_column_of_words_stands_to_the_left():
+    import house
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "film": ["Heat", "Alien & 3"],
+            "auc": [0.5, float("nan")],
+            "is": [True, False],
+            "in": ["[1, 2]", "3 %"],
+        }
+    )
+    for table in (frame.to_html(), frame.style.to_html()):
+        words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(table))
+        assert words == ["film", "Heat", "Alien &amp; 3" if "dataframe" in table else "Alien & 3"]
+    for kept in (
+        frame[["auc", "is"]].to_html(),
+        frame.set_index(["film", "is"]).unstack().to_html(),  # cells over several columns
+        "<table><tbody><tr><td>a table of our own</td></tr></tbody></table>",
+    ):
+        assert house.words_to_the_left(kept) == kept
+
+
 def test_every_figure_of_the_gallery_has_its_picture_at_the_top(site):
     page = (site / "book" / "gallery.html").read_text(encoding="utf8")
     figures = re.findall(r'class="rbh-widget"', page)

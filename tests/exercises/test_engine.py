@@ -397,3 +397,16 @@ def test_machinery_is_not_taken_for_a_chapter():
 def test_a_name_that_is_no_text_is_unknown(name):
     for said in (engine.check(name, 1), engine.hint(name)):
         assert "No exercise has this name" in said._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("does *place* mean *how recent*?", "does <em>place</em> mean <em>how recent</em>?"),
+        ("`a*b*c` is *so* <b>", "<code>a*b*c</code> is <em>so</em> &lt;b&gt;"),
+        ("a * b * c, 2*3*4", "a * b * c, 2*3*4"),
+        ("**settings and *args", "**settings and *args"),
+    ],
+)
+def test_stars_around_words_are_emphasis_and_those_of_a_product_are_not(text, html):
+    assert engine.prose(text) == html

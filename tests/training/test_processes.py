@@ -40,7 +40,7 @@ def test_all_processes_end_with_the_same_model_and_log(made):
         assert all(torch.equal(weights[key], others[key]) for key in weights), name
 
 
-@pytest.mark.parametrize("name", ["FM", "ConcatMLP"])
+@pytest.mark.parametrize("name", ["FM", "ConcatMLP", "rows"])
 def test_two_processes_follow_the_curve_of_one(made, name):
     (log, weights), (other, others) = made[0][name], made[2][name]
     torch.testing.assert_close(torch.tensor(log), torch.tensor(other), atol=1e-4, rtol=0)

@@ -20,7 +20,7 @@ BUDGET = {
     "core": 6_000,
     "controls": 4_500,
     "plots": 3_500,
-    "tools": 2_500,
+    "tools": 3_200,
     "formulas": 1_300,
 }  # bytes, compressed, of the modules that are shared
 OWN = 6_000  # of a widget's own

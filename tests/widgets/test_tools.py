@@ -41,6 +41,8 @@ def test_reset_and_a_link_to_the_state(open_page, name):
     assert visit.tab.evaluate(STATE.format(0)) == begun, "the other figure stays as it is"
     assert visit.tab.evaluate(STATE.format(1)) == changed
     visit.settle()
+    visit.settle()
+    assert -1 <= visit.widget(1).bounding_box()["y"] < 900, "its top is not on the screen"
     visit.widget(1).get_by_role("button", name="Reset", exact=True).click()
     visit.settle()
     assert visit.tab.evaluate(STATE.format(1)) == begun
@@ -49,9 +51,11 @@ def test_reset_and_a_link_to_the_state(open_page, name):
 
 @every_widget
 def test_picture(open_page, name, tmp_path):
-    """A PNG of the frame, twice as fine as the screen, with something on it."""
+    """A PNG of the frame without its buttons, twice as fine as the screen, which shows what the screen shows."""
     visit = open_page(case(name).make())
     frame = visit.widget().locator(".frame").bounding_box()
+    seen = visit.widget().locator(".frame").screenshot()
+    buttons = visit.widget().locator(".tools").bounding_box()
     with visit.tab.expect_download() as found:
         visit.widget().get_by_role("button", name="Save picture").click()
     path = tmp_path / found.value.suggested_filename
@@ -60,18 +64,25 @@ def test_picture(open_page, name, tmp_path):
     data = path.read_bytes()
     wide, tall = struct.unpack(">II", data[16:24])
     assert wide == pytest.approx(2 * frame["width"], abs=2)
-    assert tall == pytest.approx(2 * frame["height"], abs=2)
-    colours = visit.tab.evaluate(
-        """async (data) => { const image = new Image();
-        image.src = "data:image/png;base64," + data; await image.decode();
-        const canvas = document.createElement("canvas");
-        [canvas.width, canvas.height] = [image.width, image.height];
-        const context = canvas.getContext("2d"); context.drawImage(image, 0, 0);
-        const seen = new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer));
-        return seen.size; }""",
-        base64.b64encode(data).decode(),
+    assert frame["height"] - tall / 2 - buttons["height"] == pytest.approx(12, abs=1.5)
+    colours, other = visit.tab.evaluate(
+        """async ([kept, seen, wide, tall]) => { // both made small, where the edges of letters do not count
+        const pixels = async (data, high, part) => { const image = new Image();
+          image.src = "data:image/png;base64," + data; await image.decode();
+          const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+          [canvas.width, canvas.height] = [wide * part, (tall - 16) * part].map(Math.round);
+          context.imageSmoothingQuality = "high";
+          context.drawImage(image, 0, 0, wide * part, high(image) * part);
+          return context.getImageData(0, 0, canvas.width, canvas.height).data; };
+        const one = await pixels(kept, () => tall, 1 / 8), two = await pixels(seen, (image) => image.height, 1 / 8);
+        let other = 0;
+        for (let i = 0; i < one.length; i += 4) other += [0, 1, 2].some((k) => Math.abs(one[i + k] - two[i + k]) > 40);
+        const fine = await pixels(kept, () => tall, 1);
+        return [new Set(new Uint32Array(fine.buffer)).size, (4 * other) / one.length]; }""",
+        [base64.b64encode(data).decode(), base64.b64encode(seen).decode(), frame["width"], tall / 2],
     )
     assert colours > 20
+    assert other < 0.028, f"{other:.3f} of the picture is not what stood on the screen"
     assert visit.errors == []
 
 
