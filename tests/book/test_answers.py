@@ -68,7 +68,7 @@ def test_answers_of_a_quiz_are_the_right_ones():
         (right,) = [label for label in box.iter("label") if label.find_class("letter")[0].text == letter]
         assert right.get("data-right") == "1"
         why = next(feedback for _, is_right, feedback in question.options if is_right)
-        assert why.split("`")[0] in line.text_content()
+        assert lxml.html.fromstring(f"<p>{quizzes.prose(why)}</p>").text_content() in line.text_content()
     assert all(why not in box.text_content() for box in boxes for q in asked for _, _, why in q.options)
 
 
