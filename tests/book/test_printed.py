@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import xml.dom.minidom
 import zipfile
 
@@ -10,6 +12,7 @@ import lxml.html
 import printed
 import pytest
 from browsing import find_chromium, no_browser
+from pypdf import PdfReader
 
 LESSON = "chapters/04_interest/din"
 MOST_PAGES = 20
@@ -96,21 +99,46 @@ def test_every_page_of_the_book_is_printed(site):
     assert all((site / f"{page}.html").is_file() for page in printed_pages)
 
 
-@pytest.fixture(scope="module")
-def paper(site, tmp_path_factory):
+def _paper(site, out, *more: str):
+    """Printed by another process: Playwright allows no second browser in a thread in which `browser` is open."""
     if not find_chromium():
         no_browser("no Chromium found")
-    out = tmp_path_factory.mktemp("paper") / "lesson.pdf"
-    # Playwright allows no second browser in a thread in which one is open: the fixture `browser` of other tests.
-    import subprocess
-    import sys
-
-    command = [sys.executable, printed.__file__, "pdf", str(site), str(out), "--only", LESSON]
+    command = [sys.executable, printed.__file__, "pdf", str(site), str(out), *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    from pypdf import PdfReader
-
     return PdfReader(out)
+
+
+@pytest.fixture(scope="module")
+def paper(site, tmp_path_factory):
+    return _paper(site, tmp_path_factory.mktemp("paper") / "lesson.pdf", "--only", LESSON)
+
+
+@pytest.mark.timeout(900)
+def test_the_whole_book_on_paper(site, tmp_path):
+    """Nothing is wider than the paper and no link is dead (either is an error), and no lesson is long."""
+    book = _paper(site, tmp_path / "book.pdf")
+    parts = printed.parts(site)
+    flat = [entry for entry in _flat(book.outline) if entry.title in {part.title for part in parts}]
+    starts, entries = [], iter(flat)
+    for part in parts:  # a heading may have a lesson's title: parts come in their order
+        starts.append(book.get_destination_page_number(next(e for e in entries if e.title == part.title)))
+    ends = [*starts[1:], len(book.pages)]
+    long = {p.page: end - start for p, start, end in zip(parts, starts, ends, strict=True)}
+    lessons = {
+        page: n for page, n in long.items() if page.startswith("chapters/") and not page.endswith("/index")
+    }
+    assert len(lessons) > 40
+    assert min(lessons.values()) > 4
+    assert {page: n for page, n in lessons.items() if n > MOST_PAGES} == {}
+
+
+def _flat(outline):
+    for entry in outline:
+        if isinstance(entry, list):
+            yield from _flat(entry)
+        else:
+            yield entry
 
 
 def test_paper_is_numbered_and_marked(paper):
