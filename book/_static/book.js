@@ -50,8 +50,10 @@ addEventListener("resize", reach);
     from = scrollY;
     if (!parts.length || !at) return;
     const top = at.getBoundingClientRect().top;
+    root.style.overflowAnchor = "none"; // or the browser would hold it a second time
     whole();
     scrollBy({ top: at.getBoundingClientRect().top - top, behavior: "instant" });
+    requestAnimationFrame(() => root.style.removeProperty("overflow-anchor"));
   };
   addEventListener("scroll", leap);
   addEventListener("click", (event) => event.target.closest?.("a[href*='#']") && whole(), true);

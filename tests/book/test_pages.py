@@ -271,6 +271,7 @@ def test_figures_come_to_life_when_they_are_near(browser, served):
     assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 1, (
         "its drawing stands there"
     )
+    tab.wait_for_function(WHOLE)  # where a figure is, nobody knows before
     tab.locator(".rbh-widget").nth(last).scroll_into_view_if_needed()
     tab.wait_for_function(f"{ready}[{last}]")
     assert tab.locator(".rbh-widget").nth(last).locator(".rbh-static").count() == 0
@@ -317,11 +318,14 @@ def test_a_lesson_is_laid_out_as_far_as_it_is_seen_then_whole(browser, served):
     tab.goto(address, wait_until="load")
     tab.wait_for_function("window.held")
     assert tab.evaluate(STILL_WAIT) > 50
-    tab.evaluate("scrollTo(0, 6000)")
+    for y in range(0, 6001, 600):
+        tab.evaluate(f"scrollTo(0, {y})")
+        tab.wait_for_timeout(50)
     tab.wait_for_timeout(400)
+    assert not tab.evaluate(WHOLE)
     mark = "(window.mark ??= document.elementFromPoint(200, 400)).getBoundingClientRect().top"
     before = tab.evaluate(mark)
-    tab.evaluate("shifted = 0")  # such a leap may land in what is laid out only then
+    tab.evaluate("shifted = 0")  # what comes into sight is laid out only then
     while tab.evaluate("held.length"):
         tab.evaluate("held.splice(0).forEach((go) => go())")
         tab.wait_for_timeout(20)
@@ -329,6 +333,24 @@ def test_a_lesson_is_laid_out_as_far_as_it_is_seen_then_whole(browser, served):
     assert tab.evaluate(STILL_WAIT) == 0
     assert abs(tab.evaluate(mark) - before) < 3, "what is read stays where it is"
     assert tab.evaluate("shifted") < 0.02
+    context.close()
+
+
+def test_what_one_leaps_to_stays_in_its_place_while_all_above_it_is_laid_out(browser, served):
+    """As a search within the page does, which puts what it found into the middle."""
+    context = browser.new_context(viewport={"width": 412, "height": 823})
+    tab = context.new_page()
+    tab.add_init_script("window.requestIdleCallback = () => {};")
+    tab.goto(served + "chapters/04_interest/dien.html", wait_until="load")
+    assert not tab.evaluate(WHOLE)
+    tab.evaluate(
+        "scrollTo({top: 9000, behavior: 'instant'}); window.mark = document.elementFromPoint(206, 411.5);"
+        "window.before = mark.getBoundingClientRect().top; window.height = document.body.scrollHeight;"
+    )
+    tab.wait_for_function(WHOLE)
+    tab.wait_for_timeout(400)
+    assert tab.evaluate("document.body.scrollHeight - height") > 1000, "much was laid out"
+    assert abs(tab.evaluate("mark.getBoundingClientRect().top - before")) < 3
     context.close()
 
 
