@@ -39,6 +39,8 @@ def main():
     rank = os.environ.get("RANK", "alone")
     made = {name: trained(name) for name in ("FM", "ConcatMLP", "JointRNN")}
     made["sampler"] = trained("FM", sampler=torch.utils.data.RandomSampler(range(len(TASK.train))))
+    made["compiled"] = trained("FM", compile={"backend": "aot_eager"})
+    made["16 bits"] = trained("FM", precision="bfloat16")
     made["whole"] = trained("DIEN", epochs=2)
     if rank != "alone":
         loop.step = cut_at(7)  # five steps an epoch
