@@ -2,7 +2,7 @@
 
     python -m venv peers && peers/bin/pip install -r requirements.txt
     peers/bin/pip install --no-deps deepctr-torch==0.3.0 torch-rechub    # by the bench only, never a dependency
-    peers/bin/python -m benchmarks.peers [turns]
+    peers/bin/python -m benchmarks.peers [turns] [threads]      20 turns on 1 thread
 
 MovieLens 1M (the first 487,650 ratings, users 1-2999), a global cut in time, histories of 20 liked films, batches of
 1,024, d = 16, a network of 256 and 128, Adam. The fields of DeepFM, Wide & Deep and AFM are user, item, and all
@@ -10,10 +10,12 @@ features, with the genres as a mean. DIN, DIEN and BST read user, item and histo
 
 form `step`  forward, backward and Adam on one batch that is ready, for each library in its own layout
 form `fit`   one epoch over 51,200 rows with each library's own trainer, batches included, without validation
+form `predict`   the same rows scored by each library's own call, batches included
 
-Seconds are those of the processor, on one thread (what else the machine does counts little); the libraries take turns,
-in another order each time. `ours` and `peer` are examples a second, medians of all turns; `ratio` is the median of the
-turns' ratios, `low` and `high` its quartiles. Where a peer computes something else, `note` says what.
+Seconds are those of the processor, on one thread (what else the machine does counts little). With two, they are those
+of the clock on the wall: nothing else may run. The libraries take turns, in another order each time. `ours` and `peer`
+are examples a second, medians of all turns; `ratio` is the median of the turns' ratios, `low` and `high` its quartiles.
+Where a peer computes something else, `note` says what.
 """
 
 from __future__ import annotations
@@ -30,12 +32,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.nn import functional as F
 
 import recbyhand as rbh
-from benchmarks._recording import RESULTS, commit
+from benchmarks._recording import keep
 from recbyhand import models as M
 
 B, D, HIDDEN, ROWS = 1024, 16, (256, 128), 51_200
@@ -234,19 +235,50 @@ def rechub_fit(name: str, task, batch) -> Callable:
     return lambda: trainer.fit(loader)
 
 
+# -------------------------------------------------------------------------------------------------- all rows scored
+
+
+def our_predict(name: str, task, _) -> Callable:
+    rbh.seed(0)
+    model = ours()[name](task.schema)
+    return lambda: rbh.evaluation.predict(model, task.train)
+
+
+def deepctr_predict(name: str, task, batch) -> Callable:
+    model, names = deepctr(name, task.schema)
+    table = columns(batch, task.schema)
+    x = {n: table[n] for n in names}
+    return lambda: model.predict(dict(x), batch_size=B)
+
+
+def rechub_predict(name: str, task, batch) -> Callable:
+    from torch_rechub.trainers import CTRTrainer
+    from torch_rechub.utils.data import DataGenerator
+
+    model, names = rechub(name, task.schema)
+    table, y = columns(batch, task.schema), batch.label.numpy()
+    # Its loader for a test set keeps the order; the one for training shuffles.
+    some = {n: table[n] for n in names}
+    data = DataGenerator(some, y)
+    loader = data.generate_dataloader(x_test=some, y_test=y, x_val=some, y_val=y, batch_size=B)[2]
+    trainer = CTRTrainer(model, n_epoch=1, loss_mode=name != "DIEN", model_path=tempfile.mkdtemp())
+    return lambda: trainer.predict(model, loader)
+
+
 # ------------------------------------------------------------------------------------------------------- measuring
 
 
 def measure(contestants: dict[str, Callable], examples: int, turns: int) -> dict[str, list[float]]:
-    """Examples per processor second of each turn, by name; they take turns in an order that rotates."""
+    """Examples per second of each turn, by name; they take turns in an order that rotates."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     names, speed = list(contestants), {name: [] for name in contestants}
     for turn in range(turns + 1):
         for place in range(len(names)):
             name = names[(turn + place) % len(names)]
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                begun = time.process_time()
+                begun = clock()
                 contestants[name]()
-                spent = time.process_time() - begun
+                spent = clock() - begun
             if turn:  # the first warms up
                 speed[name].append(examples / spent)
     return speed
@@ -256,6 +288,7 @@ def rows_of(form: str, name: str, task, batch, turns: int) -> list[dict]:
     makers = {
         "step": {"ours": our_step, "deepctr": deepctr_step, "rechub": rechub_step},
         "fit": {"ours": our_fit, "deepctr": deepctr_fit, "rechub": rechub_fit},
+        "predict": {"ours": our_predict, "deepctr": deepctr_predict, "rechub": rechub_predict},
     }[form]
     if name == "BST":
         del makers["deepctr"]  # it has none
@@ -287,7 +320,8 @@ def rows_of(form: str, name: str, task, batch, turns: int) -> list[dict]:
 
 def main() -> None:
     turns = int(sys.argv[1]) if sys.argv[1:] else 20
-    torch.set_num_threads(1)
+    threads = int(sys.argv[2]) if sys.argv[2:] else 1
+    torch.set_num_threads(threads)
     task = rbh.data.ctr(rbh.data.movielens("1m", fallback=False), split="global")
     g = torch.Generator().manual_seed(0)
     some = torch.randperm(len(task.train), generator=g)[:ROWS]
@@ -295,15 +329,15 @@ def main() -> None:
     batch, rows = task.train[:B], []
     for name in ours():
         rows += rows_of("step", name, task, batch, turns)
-    for name in ("DIN", "DeepFM", "WideDeep"):
-        rows += rows_of("fit", name, task, task.train[:], max(turns // 7, 1))
+    for form in ("fit", "predict"):
+        for name in ("DIN", "DIEN", "DeepFM", "WideDeep, no crosses", "AFM"):
+            rows += rows_of(form, name, task, task.train[:], max(turns // 4, 1))
     machine = {
         "torch": torch.__version__,
         **{library: version(library) for library in PEERS.values()},
         "machine": f"{os.cpu_count()} {platform.machine()} cores",
-        "commit": commit(),
     }
-    pd.DataFrame(rows).assign(**machine).to_csv(RESULTS / "peers.csv", index=False)
+    keep("peers", [row | machine for row in rows], by=("threads",))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ UNUSED = {  # a script, and a pattern without which a page does not need it
     "bootstrap.js": r"$^",  # the one menu of a page opens by book.js; its hints are titles, which a browser shows
 }
 UNUSED_EVERYWHERE = {name for name, need in UNUSED.items() if need == r"$^"}
+# Of the theme's own script: it makes what scrolls reachable by keyboard, as book.js does, but by asking each box for
+# its size at once, folded ones too; and it unrolls a banner of versions, of which there are none.
+TABS = re.compile(r'(function \w+\(\)\{)(return;)?(?=const \w+=\(\)=>\{document.querySelectorAll\(\["pre",)')
+BANNER = re.compile(r'<div class="pst-async-banner-revealer[^"]*">\s*<aside [^>]*></aside>\s*</div>\s*')
 LISTING = re.compile(r"<pre\b.*?</pre>", re.S)
 # Names, brackets, modules and spaces have the colour of the text around them, in both themes' styles of listings.
 PLAIN = re.compile(r'<span class="(?:n|p|nn|w)">([^<]*)</span>')
@@ -172,6 +176,14 @@ def join_styles(out: Path) -> None:
             path.write_text(changed, encoding="utf8")
 
 
+def without_tabs(script: str) -> str:
+    """The theme's script less what book.js does better; ValueError if the theme has it no more."""
+    script, found = TABS.subn(r"\1return;", script)
+    if found != 1:
+        raise ValueError("the theme's script does no longer look for what scrolls: mend light.TABS")
+    return script
+
+
 def lean(text: str) -> str:
     """A page whose listings mark only what has a colour of its own: half of a lesson's elements are such marks."""
     return LISTING.sub(lambda found: PLAIN.sub(r"\1", found[0]).replace("<span></span>", ""), text)
@@ -179,7 +191,7 @@ def lean(text: str) -> str:
 
 def waiting(text: str) -> str:
     """A page whose scripts wait, less those that it does not need."""
-    text = lean(text)
+    text = BANNER.sub("", lean(text))
     for name, need in UNUSED.items():
         if not re.search(need, text):
             text = re.sub(
@@ -211,6 +223,8 @@ def waiting(text: str) -> str:
 
 def _finish(app, exception) -> None:
     if not exception and app.builder.format == "html":
+        script = Path(app.outdir) / "_static" / "scripts" / "pydata-sphinx-theme.js"
+        script.write_text(without_tabs(script.read_text(encoding="utf8")), encoding="utf8")
         join_styles(Path(app.outdir))
 
 

@@ -5,7 +5,8 @@ const fade = (box) => {
   box.classList.toggle("came-from", box.scrollLeft > 1);
 };
 // Measured by an observer, when the browser has laid the page out: asking at once would make it do so again and again.
-const seen = new IntersectionObserver((entries) => {
+const seen = new IntersectionObserver((all) => {
+  const entries = all.filter((entry) => entry.isIntersecting); // what is folded, or waits (below), is asked for when it comes
   const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth); // by one pixel, too
   entries.forEach(({ target: box }, i) => {
     if (wide[i]) box.tabIndex = 0;
@@ -24,6 +25,29 @@ addEventListener("toggle", reach, true); // a folded cell was opened
 addEventListener("load", reach);
 document.fonts?.ready.then(() => setTimeout(reach)); // letters of another width may have come
 addEventListener("resize", reach);
+
+// What book.css has wait is laid out when nothing else is to do, a few milliseconds at a time; or at once, when one goes
+// to a place in the page.
+{
+  const root = document.documentElement, parts = "part" in root.dataset ? [...document.querySelectorAll(".bd-article section section > *")] : [];
+  const follow = () => {
+    const end = performance.now() + 6;
+    while (parts.length && performance.now() < end) {
+      const part = parts.shift();
+      part.style.contentVisibility = "visible";
+      part.offsetHeight; // else all would be laid out at once after all
+    }
+    if (parts.length) requestIdleCallback(follow);
+    else delete root.dataset.part;
+  };
+  const whole = () => {
+    parts.length = 0;
+    delete root.dataset.part;
+  };
+  addEventListener("click", (event) => event.target.closest?.("a[href*='#']") && whole(), true);
+  for (const what of ["hashchange", "rbh-all"]) addEventListener(what, whole);
+  addEventListener("load", () => requestIdleCallback(follow));
+}
 
 // On paper nothing can be unfolded.
 let folded = [];

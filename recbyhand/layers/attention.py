@@ -26,7 +26,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 def weighted_sum(weights: Tensor, history: Tensor) -> Tensor:
     r"""$\sum_i a_i e_i$: weights (B, L), history (B, L, d) -> (B, d)."""
-    return torch.einsum("...l,...ld->...d", weights, history)
+    return (weights[..., None] * history).sum(-2)
 
 
 class Attention(nn.Module):

@@ -8,9 +8,14 @@ from torch.optim import Optimizer
 
 
 def rows_only(model: nn.Module) -> nn.Module:
-    """Let the tables of `model` have gradients of the rows that were read, for `RowAdamW`. Returns the model."""
+    """Let the tables of `model` have gradients of the rows that were read, for `RowAdamW`. Returns the model.
+
+    Tables of single numbers stay as they are: a step over all of them is cheap, and models read them in another way.
+    With several processes a table must be read row by row only: DistributedDataParallel refuses a model that also
+    reads it as a whole ("Expected variable to have sparse gradient"), such as for a softmax over all items.
+    """
     for module in model.modules():
-        if isinstance(module, nn.Embedding):
+        if isinstance(module, nn.Embedding) and module.embedding_dim > 1:
             module.sparse = True
     return model
 

@@ -41,12 +41,11 @@ export function fmt(x, digits = 3) {
 /** A `Floats` trait as {shape, data}, whether it came as a list or as bytes (a DataView). */
 export function floats(value) {
   if (!value) return { shape: [0], data: new Float32Array() };
-  let data = value.data;
-  if (data instanceof DataView || data instanceof ArrayBuffer) {
-    const view = data instanceof DataView ? data : new DataView(data);
-    data = Float32Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
-  }
-  return { shape: value.shape, data: Float64Array.from(data) };
+  const { shape, data } = value;
+  if (!(data instanceof DataView || data instanceof ArrayBuffer)) return { shape, data: Float64Array.from(data) };
+  const view = data instanceof DataView ? data : new DataView(data), numbers = new Float64Array(view.byteLength / 4);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = view.getFloat32(4 * i, true);
+  return { shape, data: numbers };
 }
 
 /** A text from data inside a sentence: a title that runs right to left does not turn the rest around. */
@@ -278,10 +277,13 @@ export class PageModel {
   save_changes() {}
 }
 
-const revive = (_, value) =>
-  value && typeof value === "object" && "base64" in value
-    ? new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer)
-    : value;
+const bytes = (base64) => {
+  const text = atob(base64), found = new Uint8Array(text.length);
+  for (let i = 0; i < found.length; i++) found[i] = text.charCodeAt(i);
+  return new DataView(found.buffer);
+};
+
+const revive = (_, value) => (value && typeof value === "object" && "base64" in value ? bytes(value.base64) : value);
 
 /** Bring one widget of a page to life; in the book when it is near the screen, linked to, printed, or at "rbh-all". */
 export function mount(root, view) {

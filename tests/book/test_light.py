@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import light
+import pytest
 
 KNOWN = {"cell", "wide", "eq-1", "sm:x"}
 
@@ -85,3 +86,19 @@ def test_what_is_not_marked_has_the_colour_of_its_surroundings(site):
         for mark in re.search(r"\(\?:([\w|]+)\)", light.PLAIN.pattern)[1].split("|"):
             assert rules[f" .{mark}"].lower() == rules[""].lower(), (theme, mark)
             assert not re.search(rf"\.highlight \.{mark}\{{[^}}]*(font|background)", css.replace(" {", "{"))
+
+
+def test_the_theme_does_not_measure_every_box(site):
+    """It would lay out what is folded, and take from the tab order what book.js has put there."""
+    shipped = (site / "_static" / "scripts" / "pydata-sphinx-theme.js").read_text(encoding="utf8")
+    assert shipped.count('{return;const e=()=>{document.querySelectorAll(["pre",') == 1
+    assert light.without_tabs(shipped) == shipped, "a page built again is not changed twice"
+    with pytest.raises(ValueError, match=r"light\.TABS"):
+        light.without_tabs(shipped.replace('["pre",', '["p",'))
+
+
+def test_no_banner_is_unrolled():
+    banner = (
+        '<div class="pst-async-banner-revealer d-none">\n  <aside id="x" class="d-none"></aside>\n</div>\n\n'
+    )
+    assert light.waiting(f"<p>a</p>{banner}<p>b</p>") == "<p>a</p><p>b</p>"

@@ -283,6 +283,84 @@ def test_figures_come_to_life_when_they_are_near(browser, served):
     context.close()
 
 
+SHIFTS = """(() => { window.shifted = 0;
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) shifted += one.value; })
+        .observe({ type: "layout-shift", buffered: true }); })()"""
+STILL_WAIT = """[...document.querySelectorAll(".bd-article section section > *")]
+    .filter((e) => getComputedStyle(e).contentVisibility === "auto").length"""
+WHOLE = "!('part' in document.documentElement.dataset)"
+
+
+@pytest.mark.parametrize("wide", [360, 412, 700, 1000, 1280])
+def test_nothing_on_the_cover_moves_when_the_funnel_comes_to_life(browser, served, wide):
+    context = browser.new_context(viewport={"width": wide, "height": 823})
+    tab = context.new_page()
+    tab.add_init_script(SHIFTS)
+    tab.goto(served + "book/index.html", wait_until="load")
+    tab.wait_for_selector(".rbh-widget[data-ready]")
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("shifted") < 0.02
+    spare = tab.evaluate("""() => { const whole = document.querySelector(".rbh-widget");
+        const living = whole.querySelector("div");
+        return whole.clientHeight - living.firstElementChild.getBoundingClientRect().height - 32; }""")
+    assert 0 <= spare < 80, "what is kept free is what it takes"
+    context.close()
+
+
+def test_a_lesson_is_laid_out_as_far_as_it_is_seen_then_whole(browser, served):
+    """The first screen does not wait for the rest; while that follows, what one has scrolled to stays in its place."""
+    address = served + "chapters/04_interest/dien.html"
+    hold = "window.requestIdleCallback = (go) => { (window.held ??= []).push(go); };"
+    context = browser.new_context(viewport={"width": 412, "height": 823})
+    tab = context.new_page()
+    tab.add_init_script(SHIFTS + ";" + hold)
+    tab.goto(address, wait_until="load")
+    tab.wait_for_function("window.held")
+    assert tab.evaluate(STILL_WAIT) > 50
+    tab.evaluate("scrollTo(0, 6000)")
+    tab.wait_for_timeout(400)
+    mark = "(window.mark ??= document.elementFromPoint(200, 400)).getBoundingClientRect().top"
+    before = tab.evaluate(mark)
+    tab.evaluate("shifted = 0")  # such a leap may land in what is laid out only then
+    while tab.evaluate("held.length"):
+        tab.evaluate("held.splice(0).forEach((go) => go())")
+        tab.wait_for_timeout(20)
+    assert tab.evaluate(WHOLE)
+    assert tab.evaluate(STILL_WAIT) == 0
+    assert abs(tab.evaluate(mark) - before) < 3, "what is read stays where it is"
+    assert tab.evaluate("shifted") < 0.02
+    context.close()
+
+
+@pytest.mark.parametrize("how", ["address", "link", "print"])
+def test_a_place_in_a_page_is_reached_while_the_rest_waits(browser, served, how):
+    address = served + "chapters/04_interest/dien.html"
+    context = browser.new_context(viewport={"width": 412, "height": 823})
+    tab = context.new_page()
+    tab.add_init_script("window.requestIdleCallback = () => {};")
+    tab.goto(address, wait_until="load")
+    last = tab.evaluate('[...document.querySelectorAll(".bd-article h2")].at(-2).parentElement.id')
+    assert not tab.evaluate(WHOLE)
+    if how == "print":
+        tab.emulate_media(media="print")
+        assert tab.evaluate(STILL_WAIT) == 0
+    else:
+        if how == "address":
+            tab.goto("about:blank")
+            tab.goto(f"{address}#{last}", wait_until="load")
+        else:
+            tab.evaluate(
+                "(id) => document.querySelector(`#pst-secondary-sidebar a[href='#${id}'], a[href='#${id}']`).click()",
+                last,
+            )
+        assert tab.evaluate(WHOLE)
+        tab.wait_for_timeout(900)
+        assert (
+            -5 <= tab.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", last) < 140
+        )
+    context.close()
+
+
 def test_errata_stand_in_the_order_of_the_chapters(browser, served):
     with Visit(browser, served + "book/errata.html", "light") as visit:
         titles = visit.tab.locator(".made p:has(> strong:only-child)").all_inner_texts()

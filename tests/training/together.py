@@ -1,5 +1,6 @@
 """What a reader's script does, run by torchrun in test_processes.py: nothing in it knows of other processes."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -7,16 +8,16 @@ from pathlib import Path
 import torch
 
 import recbyhand as rbh
-from recbyhand.training import loop
+from recbyhand.training import RowAdamW, loop, rows_only
 
 FOLDER = Path(sys.argv[1])
 TASK = rbh.data.ctr(rbh.data.planted("crosses", users=60))
 STEP = loop.step
 
 
-def trained(name, epochs=3, **how):
+def trained(name, epochs=3, prepare=lambda model: model, **how):
     rbh.seed(0)
-    model = getattr(rbh.models, name)(TASK.schema, dim=4)
+    model = prepare(getattr(rbh.models, name)(TASK.schema, dim=4))
     log = rbh.fit(
         model, TASK, epochs=epochs, batch_size=501, progress=False, **how
     )  # parts of 240, at times 241
@@ -41,6 +42,8 @@ def main():
     made["sampler"] = trained("FM", sampler=torch.utils.data.RandomSampler(range(len(TASK.train))))
     made["compiled"] = trained("FM", compile={"backend": "aot_eager"})
     made["16 bits"] = trained("FM", precision="bfloat16")
+    rows = {"prepare": rows_only, "optimizer": functools.partial(RowAdamW, lr=5e-3), "clip": 1.0}
+    made["rows"] = trained("FM", **rows)
     made["whole"] = trained("DIEN", epochs=2)
     if rank != "alone":
         loop.step = cut_at(7)  # five steps an epoch
