@@ -24,6 +24,7 @@ from recbyhand.evaluation.predict import check_logits, check_model, check_schema
 from recbyhand.evaluation.ranking import evaluate_ranking
 from recbyhand.training import randomness
 from recbyhand.training.checkpoint import State, read_state, writable, write_state
+from recbyhand.training.faster import check_faster, faster
 from recbyhand.training.processes import ALONE, Processes
 from recbyhand.training.rows import values as values_of
 from recbyhand.training.watch import Watch, progress_bar
@@ -112,6 +113,8 @@ def fit(
     clip: float | None = None,
     sampler: Iterable[int] | None = None,
     resume=None,
+    compile: bool | dict = False,
+    precision: str = "float32",
 ) -> pd.DataFrame:
     """Train on `task.train`, keep the weights of the best epoch on `task.valid`. What is minimised: see `losses`.
 
@@ -136,6 +139,13 @@ def fit(
                 one was cut, whatever cut it, and ends as it would have ended, to the last digit (what a sampler
                 remembers is not in the file); one that was at its end gives back what it had. `epochs` and
                 `patience` may be others than before; delete the file to begin anew
+    compile     forward and loss as one program that `torch.compile` makes in the first step, which takes from seconds
+                to minutes and, on the CPU, a C++ compiler: for long runs. Another model of the same class and sizes
+                finds it made. The same results but for rounding and the random numbers of dropout. A dict holds
+                arguments of `torch.compile`
+    precision   "bfloat16": the matrix products of forward and loss in 16 bits, by `torch.autocast`, which pays on
+                processors with instructions for it. Weights, optimizer, running statistics and the loss stay in 32
+                bits. Validation and what is returned are as ever, with both options
 
     Under `torchrun` the processes share every batch, and each ends with the same model: see `training.processes`.
 
@@ -163,6 +173,7 @@ def fit(
     if len(task.train) == 0:
         raise ValueError("The training set is empty: there is nothing to learn from.")
     _check_monitor(monitor, task, patience)
+    check_faster(compile, precision)
     resume = None if resume is None else writable(resume)
     processes = Processes.join(device)
     if device is not None:
@@ -172,6 +183,7 @@ def fit(
             reason = str(error).splitlines()[0]
             raise ValueError(f"device={device!r} is not to be had here ({reason}): leave it out") from error
     device, optimizer = device_of(model), _optimizer(model, optimizer, lr, weight_decay)
+    compute = faster(losses, compile, precision, device)
     own = seed + processes.rank * 1_000_003  # what depends on rows is drawn anew in each process
     state = State(
         model,
@@ -186,10 +198,24 @@ def fit(
             keep = None
             if resume is not None:
                 about = _about(state, task, batch_size, seed, monitor, clip, processes)
+                about |= {"compile": repr(compile), "precision": repr(precision)}
                 read_state(resume, state, about, processes)
                 keep = functools.partial(write_state, resume, state, about, processes)
             try:
-                run(state, task, epochs, batch_size, patience, monitor, clip, sampler, bar, processes, keep)
+                run(
+                    state,
+                    task,
+                    epochs,
+                    batch_size,
+                    patience,
+                    monitor,
+                    clip,
+                    sampler,
+                    bar,
+                    processes,
+                    keep,
+                    compute,
+                )
             except KeyboardInterrupt:
                 bar.close()
                 keeps = f"The weights of epoch {state.best_epoch}" if state.kept else "What was learned"
@@ -218,10 +244,11 @@ def run(
     bar,
     processes: Processes = ALONE,
     keep: Callable | None = None,
+    compute: Callable = losses,
 ) -> None:
     """The loop itself: from the epoch after `state.epoch` to the last. `keep()` is called after each."""
     model, device = state.model, device_of(state.model)
-    watch, compute = Watch(model, state.optimizer, device), processes.losses(model, losses)
+    watch, compute = Watch(model, state.optimizer, device), processes.losses(model, compute)
     for epoch in range(state.epoch + 1, epochs + 1):
         if patience is not None and state.epoch - state.best_epoch >= patience:
             break

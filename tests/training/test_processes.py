@@ -40,13 +40,17 @@ def test_all_processes_end_with_the_same_model_and_log(made):
         assert all(torch.equal(weights[key], others[key]) for key in weights), name
 
 
-@pytest.mark.parametrize("name", ["FM", "ConcatMLP", "rows"])
+NEAR = {"FM": 1e-4, "ConcatMLP": 1e-4, "rows": 1e-4, "compiled": 1e-4, "16 bits": 1e-2}
+
+
+@pytest.mark.parametrize("name", NEAR)
 def test_two_processes_follow_the_curve_of_one(made, name):
+    near = NEAR[name]
     (log, weights), (other, others) = made[0][name], made[2][name]
-    torch.testing.assert_close(torch.tensor(log), torch.tensor(other), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.tensor(log), torch.tensor(other), atol=near, rtol=0)
     assert log[0][1] - log[-1][1] > 1e-3  # a curve, not a line
     for key, weight in weights.items():
-        torch.testing.assert_close(weight, others[key], atol=1e-3, rtol=0)
+        torch.testing.assert_close(weight, others[key], atol=10 * near, rtol=0)
 
 
 def test_a_second_loss_over_events_comes_near(made):

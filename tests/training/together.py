@@ -40,6 +40,8 @@ def main():
     rank = os.environ.get("RANK", "alone")
     made = {name: trained(name) for name in ("FM", "ConcatMLP", "JointRNN")}
     made["sampler"] = trained("FM", sampler=torch.utils.data.RandomSampler(range(len(TASK.train))))
+    made["compiled"] = trained("FM", compile={"backend": "aot_eager"})
+    made["16 bits"] = trained("FM", precision="bfloat16")
     rows = {"prepare": rows_only, "optimizer": functools.partial(RowAdamW, lr=5e-3), "clip": 1.0}
     made["rows"] = trained("FM", **rows)
     made["whole"] = trained("DIEN", epochs=2)
