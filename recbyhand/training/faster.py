@@ -44,9 +44,8 @@ def faster(losses: Callable, compile, precision: str, device: torch.device) -> C
         def compute(model, batch, generator=None):
             with torch.autocast(device.type, torch.bfloat16):
                 terms, logits = losses(model, batch, generator)
-            return {name: _wide(term) for name, term in terms.items()}, None if logits is None else _wide(
-                logits
-            )
+            terms = {name: _wide(term) for name, term in terms.items()}
+            return terms, None if logits is None else _wide(logits)
 
     return compute if compile is False else _compiled(compute, {} if compile is True else dict(compile))
 

@@ -192,6 +192,7 @@ def fit(
         order=torch.Generator().manual_seed(seed),
         draws=torch.Generator(device).manual_seed(own + 1),
     )
+    settings = epochs, batch_size, patience, monitor, clip, sampler
     modes = [(module, module.training) for module in model.modules()]
     try:
         with randomness.random_state(own, device), progress_bar(progress and processes.rank == 0) as bar:
@@ -202,20 +203,7 @@ def fit(
                 read_state(resume, state, about, processes)
                 keep = functools.partial(write_state, resume, state, about, processes)
             try:
-                run(
-                    state,
-                    task,
-                    epochs,
-                    batch_size,
-                    patience,
-                    monitor,
-                    clip,
-                    sampler,
-                    bar,
-                    processes,
-                    keep,
-                    compute,
-                )
+                run(state, task, *settings, bar, processes, keep, compute)
             except KeyboardInterrupt:
                 bar.close()
                 keeps = f"The weights of epoch {state.best_epoch}" if state.kept else "What was learned"
