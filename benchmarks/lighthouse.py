@@ -57,6 +57,8 @@ def visit(program: str, address: str) -> dict[str, float]:
 def main() -> int:
     from browsing import find_chromium, serving
 
+    from benchmarks._recording import commit
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -81,17 +83,17 @@ def main() -> int:
     if given.only != [""] and given.out.is_file():
         with open(given.out, newline="", encoding="utf8") as file:
             rows = {row["page"]: row for row in csv.DictReader(file)}
-    columns = ("page", *SCORES, "cls", "kb", "lcp_s", "tbt_ms")
+    measured = (*SCORES, "cls", "kb", "lcp_s", "tbt_ms")
+    of = commit("book", "chapters", "recbyhand/widgets")
     with serving(given.site) as base:
         for page in pages:
             print(page, flush=True)
             seen = [visit(given.lighthouse, base + page) for _ in range(given.visits)]
-            rows[page] = {"page": page} | {
-                name: statistics.median(one[name] for one in seen) for name in columns[1:]
-            }
+            medians = {name: statistics.median(one[name] for one in seen) for name in measured}
+            rows[page] = {"page": page} | medians | {"commit": of}
             given.out.parent.mkdir(parents=True, exist_ok=True)
             with open(given.out, "w", newline="", encoding="utf8") as file:
-                writer = csv.DictWriter(file, columns)
+                writer = csv.DictWriter(file, ("page", *measured, "commit"))
                 writer.writeheader()
                 writer.writerows(rows[name] for name in sorted(rows))
     short = [page for page in pages if any(rows[page][name] < least for name, least in LEAST.items())]
