@@ -113,6 +113,15 @@ def test_says_what_it_asks_and_how_long_it_takes(path):
     assert 5 <= minutes <= 60, f"{_name(path)}: {minutes} minutes of reading; a lesson is one sitting"
 
 
+@each_lesson
+def test_a_link_says_where_it_leads(path):
+    """Read on its own, as a screen reader lists it and a search engine weighs it, "here" says nothing."""
+    for cell in lessons.read(path).cells:
+        if cell.cell_type == "markdown":
+            bare = re.findall(r"\[(?:click )?(?:here|this|more|read more|start|go)\]\(", cell.source, re.I)
+            assert not bare, f"{_name(path)}: name in the link what it leads to, in place of {bare[0]!r}"
+
+
 @each_chapter_lesson
 def test_is_one_sitting(path):
     """The limits that keep a lesson to one question."""
