@@ -30,6 +30,7 @@ addEventListener("resize", reach);
 // to a place in the page.
 {
   const root = document.documentElement, parts = "part" in root.dataset ? [...document.querySelectorAll(".bd-article section section > *")] : [];
+  const idle = window.requestIdleCallback ?? setTimeout; // Safari has none
   const follow = () => {
     const end = performance.now() + 6;
     while (parts.length && performance.now() < end) {
@@ -37,7 +38,7 @@ addEventListener("resize", reach);
       part.style.contentVisibility = "visible";
       part.offsetHeight; // else all would be laid out at once after all
     }
-    if (parts.length) requestIdleCallback(follow);
+    if (parts.length) idle(follow);
     else delete root.dataset.part;
   };
   const whole = () => {
@@ -58,7 +59,7 @@ addEventListener("resize", reach);
   addEventListener("scroll", leap);
   addEventListener("click", (event) => event.target.closest?.("a[href*='#']") && whole(), true);
   for (const what of ["hashchange", "rbh-all"]) addEventListener(what, whole);
-  addEventListener("load", () => requestIdleCallback(follow));
+  addEventListener("load", () => idle(follow));
 }
 
 // On paper nothing can be unfolded.
