@@ -23,7 +23,8 @@ const reach = () => {
 addEventListener("scroll", (event) => event.target.matches?.(BOXES) && fade(event.target), true);
 addEventListener("toggle", reach, true); // a folded cell was opened
 addEventListener("load", reach);
-document.fonts?.ready.then(() => setTimeout(reach)); // letters of another width may have come
+// Letters of another width may have come. `fonts.ready` is too early: what is laid out later (below) asks for fonts later.
+document.fonts?.addEventListener("loadingdone", () => setTimeout(reach));
 addEventListener("resize", reach);
 
 // What book.css has wait is laid out when nothing else is to do, a few milliseconds at a time; or at once, when one goes
