@@ -132,9 +132,25 @@ def _read(app, docname: str, source: list[str]) -> None:
     if path := _lesson(app, docname):
         try:
             record = lessons.outputs(path) if _chosen(docname) else None
-            source[0] = lesson_page.without_installer(lessons.with_outputs(path, source[0], record))
+            source[0] = lesson_page.without_machinery(lessons.with_outputs(path, source[0], record))
         except lessons.LessonFailed as error:
             LOGGER.warning("lesson failed: %s", error, location=docname, type="lesson")
+
+
+def _index(app, pagename, templatename, context, doctree) -> None:
+    """The index puts its Chinese terms under one head: by first letters alone, nearly each would have its own."""
+    if "genindexentries" not in context:
+        return
+    letters, others = [], []
+    for letter, entries in context["genindexentries"]:
+        if letter.isascii():
+            letters.append((letter, entries))
+        else:
+            others += entries
+    context["genindexentries"] = [*letters, ("中文", others)] if others else letters
+    context["genindexcounts"] = [
+        sum(1 + len(below) for _, (_, below, _) in entries) for _, entries in context["genindexentries"]
+    ]
 
 
 # --- pages made from tables --------------------------------------------------------------------------------------
@@ -549,6 +565,7 @@ def setup(app):
     app.connect("html-page-context", _buttons, priority=502)
     app.connect("html-page-context", _describe, priority=502)
     app.connect("html-page-context", _mend, priority=502)
+    app.connect("html-page-context", _index, priority=502)
     app.connect("build-finished", _finish, priority=900)
     app.add_css_file("book.css")
     app.add_js_file("book.js", loading_method="defer")

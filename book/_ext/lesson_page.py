@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 import lessons
+import listings
 import symbols
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -106,15 +107,19 @@ def front(name: str, key: str) -> str:
 # --- the page of a lesson -----------------------------------------------------------------------------------------
 
 
-def without_installer(text: str) -> str:
-    """A notebook's source whose first code cell stays out of the page; the notebook to download keeps it."""
+def without_machinery(text: str) -> str:
+    """A notebook's source without what only a notebook needs, which the notebook to download keeps.
+
+    The first code cell stays out of the page; a call of `rbh.show` does not say which table it makes.
+    """
     notebook = json.loads(text)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            tags = cell["metadata"].setdefault("tags", [])
-            if "PUBLISHED" in "".join(cell["source"]) and "remove-cell" not in tags:
-                tags.append("remove-cell")
-            break
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell in code[:1]:
+        tags = cell["metadata"].setdefault("tags", [])
+        if "PUBLISHED" in "".join(cell["source"]) and "remove-cell" not in tags:
+            tags.append("remove-cell")
+    for cell in code[1:]:
+        cell["source"] = listings.call_without_symbols("".join(cell["source"]))
     return json.dumps(notebook)
 
 
@@ -202,7 +207,7 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         line, above = under_title(path, download, launch), above_title(pagename, up)
         question = r"(<h1>.*?</h1>\s*(?:<p><em>.*?</em></p>)?)"
         body = re.sub(question, lambda m: above + m[1] + line, body, count=1, flags=re.S)
-        body = symbols.typeset(_anchors(one_head(body)), prose(path))
+        body = symbols.typeset(_anchors(one_head(listings.folded(body))), prose(path))
     elif pagename == "book/gallery":
         body = gallery(body, context["pathto"])
     elif pagename in numbers():

@@ -63,6 +63,18 @@ addEventListener("resize", reach);
   addEventListener("load", () => idle(follow));
 }
 
+// The rest of a docstring in a listing.
+addEventListener("click", ({ target: button }) => {
+  if (!button.matches?.(".unfold")) return;
+  const open = button.getAttribute("aria-expanded") === "false";
+  for (const part of [button, button.parentElement]) {
+    if (part.nextElementSibling?.matches(".folded")) part.nextElementSibling.classList.toggle("open", open);
+  }
+  button.setAttribute("aria-expanded", open);
+  if (open) button.dataset.more = button.textContent;
+  button.textContent = open ? "fewer lines" : button.dataset.more;
+});
+
 // On paper nothing can be unfolded.
 let folded = [];
 addEventListener("beforeprint", () => {

@@ -53,7 +53,7 @@ def test_line_under_the_title(path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=page_of)
 def test_the_installer_stays_out_of_the_page(path):
-    shown = json.loads(lesson_page.without_installer(path.read_text(encoding="utf8")))["cells"]
+    shown = json.loads(lesson_page.without_machinery(path.read_text(encoding="utf8")))["cells"]
     installers = [cell for cell in shown if "PUBLISHED" in "".join(cell["source"])]
     assert installers
     assert all("remove-cell" in cell["metadata"]["tags"] for cell in installers)
