@@ -9,7 +9,6 @@ export function evaluate(axis, sizes) {
   return Array.isArray(axis) ? axis.reduce((sum, [k, letters]) => sum + letters.reduce((x, letter) => x * sizes[letter], k), 0) : axis;
 }
 
-/** Every letter's value. */
 export function sizesOf(letters, B, L, d) {
   return { ...letters, B, L, d, "d/H": Math.floor(d / (letters.H || 1)) };
 }
@@ -18,7 +17,7 @@ export function sizesOf(letters, B, L, d) {
 export const tuple = (lengths) => `(${lengths.join(", ")}${lengths.length === 1 ? "," : ""})`;
 
 /** A side in pixels: the square root keeps 1 and 500 on one page. */
-export const side = (n) => clamp(8 * Math.sqrt(Math.max(0, n)), 3, 170);
+export const side = (n) => clamp(6.5 * Math.sqrt(Math.max(0, n)), 3, 140);
 
 /** Source as [kind, text] pieces; kind is "", or the name of a colour. */
 export function pieces(line) {
@@ -67,15 +66,25 @@ const LAYOUT = `
 .comment { color: var(--muted); } .string { color: var(--c3); } .word { color: var(--c4); } .self { color: var(--c7); }
 .sizes { margin-left: auto; text-align: right; }
 .sizes > span { display: inline-block; margin-left: 10px; }
-.below { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 14px 32px; margin-top: 14px; align-items: start; }
-.below.narrow { grid-template-columns: minmax(0, 1fr); }
-.flow { display: flex; flex-wrap: wrap; gap: 12px 16px; align-items: center; min-height: 190px; }
-.narrow .flow { min-height: 0; }
-.flow p { margin: 0 0 2px; overflow-wrap: anywhere; color: var(--muted); font-size: 12.5px; width: 100%; }
+.below { margin-top: 14px; }
+.below, .all, .pair { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px 32px; align-items: start; }
+.all > * { grid-area: 1 / 1; }
+.pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+.rest { visibility: hidden; }
+.flow { display: grid; gap: 10px; }
+.boxes { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; }
+.narrow .pair { grid-template-columns: minmax(0, 1fr); }
+.narrow .flow { grid-auto-flow: column; justify-content: start; gap: 28px; overflow-x: auto; }
+.narrow .boxes { flex-wrap: nowrap; }
+.narrow .flow p { white-space: nowrap; }
+.flow p { margin: 0 0 6px; overflow-wrap: anywhere; color: var(--muted); font-size: 12.5px; }
 .flow code { color: var(--ink); }
-.flow figure { margin: 0; max-width: 100%; }
+.flow figure { margin: 0; }
 thead th { overflow-wrap: normal; }
-.below tr.now > * { color: var(--c1); font-weight: 600; }`;
+.below th[scope=row] { color: var(--ink); }
+.below tr.later th { color: var(--muted); font-style: italic; }
+.below tr.later td { visibility: hidden; }
+.below tr.now > * { color: var(--c1); -webkit-text-stroke: .4px; }`; // bold would be wider
 
 const TINTS = { B: "c1", L: "c2", d: "c3" };
 const NAMES = { F: "fields", C: "columns of ids", P: "pairs", H: "heads" };
@@ -90,7 +99,8 @@ export default widget("Shape trace", (ui, model) => {
   const get = (name) => model.get(name);
   const last = () => Math.max(0, get("steps").length - 1);
   const code = h("div", { class: "code", role: "listbox", tabindex: 0, "aria-label": "Lines of the code" });
-  const flow = h("div", { class: "flow" }), list = h("div"), below = h("div", { class: "below" }, flow, list);
+  const flow = h("div", { class: "flow", role: "group", "aria-label": "Tensors of this line" }), list = h("div"), rest = h("div", { class: "all rest" });
+  const below = h("div", { class: "below all" }, h("div", { class: "pair" }, flow, list), rest);
   ui.stage.append(h("style", { text: LAYOUT }), code, below);
   ui.row.append(
     stepper(ui, "step", { label: "Step", max: last, show: (i) => `${i + 1} of ${last() + 1}` }),
@@ -100,7 +110,7 @@ export default widget("Shape trace", (ui, model) => {
     L: slider(ui, "L", { label: "L, history", min: 1, max: 100, step: 1, digits: 0, tint: "c2" }),
     d: slider(ui, "d", { label: "d, embedding", min: get("unit"), max: 128 - (128 % get("unit")), step: get("unit"), digits: 0, tint: "c3" }),
   };
-  ui.row.append(h("div", { class: "controls move" }, ...Object.values(sliders))); // above what grows and shrinks
+  ui.row.append(h("div", { class: "controls move" }, ...Object.values(sliders)));
 
   const go = (to) => change(ui, { step: clamp(to, 0, last()) });
   ui.listen(code, "keydown", (e) => {
@@ -112,8 +122,8 @@ export default widget("Shape trace", (ui, model) => {
   });
 
   const hang = (text) => { const ch = text.search(/\S|$/) + 2; return `padding-left:${ch}ch;text-indent:-${ch}ch`; };
-  let built = "", rows = [], shown = null, serial = Math.random().toString(36).slice(2, 8);
-  function build() { // the code changes only from Python
+  let built = "", kept = "", rows = [], shown = null, serial = Math.random().toString(36).slice(2, 8);
+  function build() {
     rows = [];
     code.replaceChildren(...get("code").map((block, b) => h("div", { class: "group", role: "group", "aria-label": block.name },
       ...block.rows.map((row, r) => {
@@ -128,23 +138,23 @@ export default widget("Shape trace", (ui, model) => {
       }))));
   }
 
-  const times = (e, now) => (e.count === null ? "" : `${evaluate(e.count, now)} × `); // of a list of tensors
-  /** A shape with each number in the colour of its letter. */
+  const times = (e, now) => (e.count === null ? "" : `${evaluate(e.count, now)} × `); // of a list
   const colored = (e, now) => {
-    const parts = e.shape.flatMap((axis, i) => {
-      return [i ? ", " : "", h("b", { style: `color:var(--${tint(axis)})`, text: evaluate(axis, now) })];
-    });
+    const parts = e.shape.flatMap((axis, i) => [i ? ", " : "", h("b", { style: `color:var(--${tint(axis)})`, text: evaluate(axis, now) })]);
     return h("span", {}, `${e.name} ${times(e, now)}(`, ...parts, e.shape.length === 1 ? ",)" : ")");
   };
 
-  const sizeText = (e, now) => times(e, now) + tuple(e.shape.map((a) => evaluate(a, now)));
+  const sizeText = (e, now) => times(e, now) + tuple(e.shape.map((axis) => evaluate(axis, now)));
 
   /** A tensor as a box: B goes into the depth, L or F upwards, d to the right. */
-  function box(e, now) {
+  function box(e, now, named, empty) {
     const way = place(e.shape), n = (k) => (way[k] < 0 ? 1 : evaluate(e.shape[way[k]], now));
+    const digits = (k) => 7.6 * String(n(k)).length; // in pixels
     const w = side(n("width")), t = side(n("height")), z = side(n("depth")) * 0.75, dx = z * 0.8, dy = z * 0.6;
-    const left = way.height < 0 ? 4 : 40, top = 22, base = top + dy + t, width = Math.max(left + w + dx + 34, 7.4 * e.name.length + 8), height = base + 20;
-    const face = (opacity, ...points) => s("polygon", { points: points.join(" "), fill: "var(--c1)", "fill-opacity": opacity, stroke: "var(--line)", "stroke-linejoin": "round" });
+    const left = way.height < 0 ? 4 : 10 + digits("height"), top = named ? 20 : 3, base = top + dy + t;
+    const width = Math.max(left + w + dx / 2 + 9 + digits("depth"), left + w + dx + 4, named ? 7.4 * e.name.length + 8 : 0), height = base + 20;
+    if (empty) return h("figure", { style: `width:${width}px;height:${height}px` });
+    const face = (opacity, d) => s("path", { d: `M${left},${top + dy}${d}z`, fill: "var(--c1)", "fill-opacity": opacity, stroke: "var(--line)", "stroke-linejoin": "round" });
     const edge = (k, x1, y1, x2, y2, x, y, anchor) => { // with its length beside it
       if (way[k] < 0) return [];
       const color = `var(--${tint(e.shape[way[k]])})`;
@@ -155,26 +165,50 @@ export default widget("Shape trace", (ui, model) => {
     const cells = s("path", { stroke: "var(--line)", "stroke-opacity": 0.45, d: few("width").map((x) => `M${left + w * x},${top + dy}v${t}`)
       .concat(few("height").map((y) => `M${left},${top + dy + t * y}h${w}`)).join("") });
     return h("figure", {}, s("svg", { role: "img", "aria-label": `${e.name} ${e.text}: ${sizeText(e, now)}, ${e.type}`, width, height, viewBox: `0 0 ${width.toFixed(1)} ${height.toFixed(1)}` },
-      face(0.1, [left, top + dy], [left + dx, top], [left + w + dx, top], [left + w, top + dy]),
-      face(0.32, [left + w, top + dy], [left + w + dx, top], [left + w + dx, base - dy], [left + w, base]),
-      face(0.2, [left, top + dy], [left + w, top + dy], [left + w, base], [left, base]), cells,
+      face(0.1, `l${dx},${-dy}h${w}l${-dx},${dy}`), face(0.32, `m${w},0l${dx},${-dy}v${t}l${-dx},${dy}`), face(0.2, `h${w}v${t}h${-w}`), cells,
       ...edge("width", left, base, left + w, base, left + w / 2, base + 15, "middle"),
       ...edge("height", left, top + dy, left, base, left - 6, top + dy + t / 2 + 4, "end"),
       ...edge("depth", left + w, base, left + w + dx, base - dy, left + w + dx / 2 + 7, base - dy / 2 + 10, "start"),
       s("text", { class: "strong", x: 0, y: 12, text: e.name + (e.shape.length > 3 ? " (three of its axes)" : "") })));
   }
 
-  const arrow = () => s("svg", { width: 26, height: 12, viewBox: "0 0 26 12", "aria-hidden": "true" },
+  const arrow = () => s("svg", { width: 26, height: 12, "aria-hidden": "true" },
     s("path", { d: "M1,6H24M19,1.5L24.5,6L19,10.5", fill: "none", stroke: "var(--muted)", "stroke-width": 1.6 }));
+
+  const main = (all) => all.filter((e) => e.kind === "input" || e.kind === "value" || e.kind === "return");
+
+  /** A line's calls, what goes in and comes out, then what it makes itself. */
+  function picture(here, now, empty) {
+    const kinds = (c, kind) => here.entries.filter((e) => e.call === c && e.kind === kind), to = (name) => here.entries.some((e) => e.kind === "to" && e.name === name);
+    const own = main(here.entries).filter((e) => !to(e.name)), first = own[0]?.kind;
+    const group = (words, items) => h("div", {}, words && h("p", {}, words), h("div", { class: "boxes" },
+      ...items.map((e) => (e ? box(e, now, items.some((x) => x?.name), empty) : arrow()))));
+    return [...here.calls.map((text, c) => group(h("code", { text: text.length > 64 ? `${text.slice(0, 63)}…` : text }),
+      [...kinds(c, "from"), ...kinds(c, "from").slice(0, 1).fill(null), ...kinds(c, "to")])),
+    own.length ? group(first === "input" ? "What comes in:" : !here.calls.length ? null : first === "return" ? "and is returned:" : "and is assigned:", own) : "",
+    here.varies ? h("p", { text: "This line ran more than once, with other shapes; these are of its first time." }) : ""];
+  }
+
+  /** A function's tensors after a step as rows of a table, and how many there are so far. */
+  function rowsOf(block, step, now) {
+    const known = new Map(), count = (e) => e.shape.reduce((x, axis) => x * evaluate(axis, now), e.count === null ? 1 : evaluate(e.count, now));
+    let there = 0;
+    get("steps").forEach((x, i) => {
+      if (x.block !== block) return;
+      for (const e of main(x.entries)) if (i <= step || !known.has(e.name)) known.set(e.name, e);
+      if (i <= step) there = known.size;
+    });
+    return [[...known.values()].map((e) => [e.name, e.text, sizeText(e, now), count(e).toLocaleString("en").replace(/,/g, "\u202f")]), there];
+  }
+  const tensors = (block, lines, old) => table(`Tensors in ${get("code")[block].name} so far`, ["tensor", "shape", "here", "values"], lines, old);
 
   return () => {
     const steps = get("steps");
     if (!steps.length) return ui.message("There is no line to show.");
-    if (built !== (built = JSON.stringify(get("code")))) build();
     const now = sizesOf(get("letters"), get("B"), get("L"), get("d")), step = clamp(get("step"), 0, last()), here = steps[step];
+    if (built !== (built = JSON.stringify(get("code")))) build();
     for (const [letter, node] of Object.entries(sliders)) node.hidden = !get("moving").includes(letter);
 
-    const main = (all) => all.filter((e) => e.kind === "input" || e.kind === "value" || e.kind === "return");
     rows.forEach((row, i) => {
       if (!steps[i]) return;
       row.node.setAttribute("aria-selected", i === step);
@@ -182,35 +216,29 @@ export default widget("Shape trace", (ui, model) => {
     });
     code.setAttribute("aria-activedescendant", rows[step].node.id);
 
-    // The tensors of this function so far: a name that is assigned again has its latest shape.
-    const known = new Map();
-    steps.slice(0, step + 1).filter((x) => x.block === here.block).forEach((x) => main(x.entries).forEach((e) => { known.delete(e.name); known.set(e.name, e); }));
-    const wide = ui.width > 600, count = (e) => e.shape.reduce((x, axis) => x * evaluate(axis, now), e.count === null ? 1 : evaluate(e.count, now));
-    const lines = [...known.values()].map((e) => [e.name, e.text, sizeText(e, now), count(e).toLocaleString("en").replace(/,/g, "\u202f")]);
-    const next = table(`Tensors in ${get("code")[here.block].name} so far`, ["tensor", "shape", "here", "values"], lines, shown);
+    const [lines, there] = rowsOf(here.block, step, now), next = tensors(here.block, lines, shown), fresh = main(here.entries).map((e) => e.name);
     if (next !== shown) list.replaceChildren(shown = next);
-    const fresh = new Set(main(here.entries).map((e) => e.name));
-    [...shown.tBodies[0].rows].forEach((row, i) => row.classList.toggle("now", fresh.has(lines[i][0])));
-
-    // What goes into each call of the line and what comes out; then what the line makes itself.
-    below.classList.toggle("narrow", !wide);
-    const parts = here.calls.flatMap((text, c) => {
-      const of = here.entries.filter((e) => e.call === c), from = of.filter((e) => e.kind === "from"), to = of.filter((e) => e.kind === "to");
-      return [h("p", {}, h("code", { text: text.length > 64 ? `${text.slice(0, 63)}…` : text })), ...from.map((e) => box(e, now)),
-        from.length ? arrow() : null, ...to.map((e) => box(e, now))].filter(Boolean);
+    [...shown.tBodies[0].rows].forEach((row, i) => {
+      row.classList.toggle("now", fresh.includes(lines[i][0]));
+      row.classList.toggle("later", i >= there);
     });
-    const made = new Set(here.entries.filter((e) => e.kind === "to").map((e) => e.name));
-    const own = main(here.entries).filter((e) => !made.has(e.name));
-    if (own.length && here.calls.length) parts.push(h("p", { text: own[0].kind === "return" ? "and is returned:" : "and is assigned:" }));
-    if (own.length && own[0].kind === "input") parts.push(h("p", { text: "What comes in:" }));
-    flow.replaceChildren(...parts, ...own.map((e) => box(e, now)));
+    const narrow = below.classList.toggle("narrow", ui.width <= 600);
+    flow.replaceChildren(...picture(here, now));
+    flow.scrollLeft = 0;
+    flow.tabIndex = narrow - 1; // there it may go on to the right
+
+    // Every step, unseen, in the same place: the figure keeps its height.
+    if (kept !== (kept = JSON.stringify([now, steps]))) {
+      rest.replaceChildren(...get("code").flatMap((_, b) => (steps.some((x) => x.block === b) ? [h("div", { class: "pair" },
+        h("div", { class: "all" }, ...steps.filter((x) => x.block === b).map((x) => h("div", { class: "flow" }, ...picture(x, now, true)))),
+        h("div", { class: "all" }, ...[-1, Infinity].map((i) => tensors(b, rowsOf(b, i, now)[0]))))] : [])));
+    }
 
     const all = steps.flatMap((x) => x.entries.flatMap((e) => [...e.shape, ...(e.count === null ? [] : [e.count])]));
     const notes = Object.entries(get("letters")).map(([name, value]) => `${name} = ${value}${NAMES[name] ? ` ${NAMES[name]}` : ""}`);
     const told = [notes.length ? `In ${get("model_name")}: ${notes.join(", ")}.` : ""];
     if (all.some((axis) => !Array.isArray(axis))) told.push("A size with a question mark follows no formula: it is shown as it was recorded.");
     if (all.some((axis) => evaluate(axis, now) < 0)) told.push("A size below 0: the model refuses these settings.");
-    if (here.varies) told.push("This line ran more than once, with other shapes; these are of its first time.");
     ui.note.textContent = told.join(" ");
     ui.say(`Step ${step + 1}: ${main(here.entries).map((e) => `${e.name} ${sizeText(e, now)}`).join("; ")}`);
   };

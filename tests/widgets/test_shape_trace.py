@@ -397,10 +397,16 @@ def test_steps_by_button_key_and_pointer(open_page):
         assert int(selected.locator(".no").inner_text()) == block["rows"][widget.steps[step]["row"]]["number"]
         code = visit.widget().get_by_role("listbox")
         assert code.get_attribute("aria-activedescendant") == selected.get_attribute("id")
-        assert f"Tensors in {block['name']} so far" in visit.widget().locator("caption").inner_text()
+        assert (
+            f"Tensors in {block['name']} so far"
+            in visit.widget().locator(".below > .pair caption").inner_text()
+        )
         so_far = [s for s in widget.steps[: step + 1] if s["block"] == widget.steps[step]["block"]]
         names = {e["name"] for s in so_far for e in s["entries"] if e["call"] is None}
-        assert set(visit.widget().locator("tbody th").all_inner_texts()) == names
+        rows = visit.widget().locator(".below > .pair tbody tr")
+        assert {
+            row.locator("th").inner_text() for row in rows.all() if row.locator("td").first.is_visible()
+        } == names
         check_screen(visit, "DIEN")
 
     at(0)
@@ -424,6 +430,47 @@ def test_steps_by_button_key_and_pointer(open_page):
         at(step)
     visit.widget().get_by_role("button", name="Step: one less").click()
     at(2)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["JointRNN", "FNN", "FeatureCNN"])
+def test_the_figure_keeps_its_height_from_step_to_step(open_page, name, width):
+    """What stands below does not move while one steps, and no more room is kept than some step fills."""
+    widget = ShapeTrace(name, make_schema(history=5, **FIELDS))
+    visit = open_page(widget, width=width)
+    measure = "(e) => Math.round(10 * e.getBoundingClientRect().height)"
+    heights, filled, more = set(), [], visit.widget().get_by_role("button", name="Step: one more")
+    for step in range(len(widget.steps)):
+        assert visit.get("step") == step
+        heights.add(visit.widget().locator(".frame").evaluate(measure))
+        filled.append(visit.widget().locator(".below > .pair").evaluate(measure))
+        if more.is_enabled():
+            more.click()
+            visit.settle()
+    assert len(heights) == 1
+    assert len(set(filled)) > 1, "or there was nothing to keep"
+    assert abs(max(filled) - visit.widget().locator(".below").evaluate(measure)) < 10
+    visit.set({"step": 0, "B": 250, "L": 90})
+    assert visit.widget().locator(".frame").evaluate(measure) > min(heights), "larger boxes take more room"
+    visit.tab.set_viewport_size({"width": 1670 - width, "height": 900})
+    before = visit.widget().locator(".frame").evaluate(measure)
+    visit.set({"step": len(widget.steps) - 1})
+    assert visit.widget().locator(".frame").evaluate(measure) == before
+    assert not visit.overflow()
+
+
+def test_on_a_telephone_a_line_with_many_tensors_goes_on_to_the_right(open_page):
+    """Its boxes are one row, reached by keyboard; a step begins at their left end."""
+    visit = open_page(ShapeTrace("JointRNN"), width=390)
+    visit.set({"step": 3})
+    flow = visit.widget().get_by_role("group", name="Tensors of this line")
+    assert flow.evaluate("(e) => e.scrollWidth > e.clientWidth")
+    flow.focus()
+    assert visit.tab.evaluate("document.activeElement.shadowRoot.activeElement.className") == "flow"
+    flow.evaluate("(e) => { e.scrollLeft = 90; }")
+    visit.set({"step": 4})
+    assert flow.evaluate("(e) => e.scrollLeft") == 0
+    assert visit.violations() == []
 
 
 def test_a_name_assigned_again_has_its_latest_shape(open_page):
@@ -483,7 +530,7 @@ def test_what_no_formula_gives_is_said(open_page):
     )
     note = visit.widget().locator(".note").inner_text()
     assert "below 0" in note
-    assert "more than once" in note
+    assert "more than once" in visit.widget().locator(".flow").first.inner_text()
 
 
 def test_javascript_evaluates_as_python_does(open_page):
