@@ -249,6 +249,20 @@ def used_in() -> dict[str, list[Path]]:
     return found
 
 
+THUMB = 0.8  # of its size: the letters of a drawing, 12 high, can still be read
+
+
+def thumbnail(drawing: str) -> str:
+    """A drawing as it stands on a card: in one size, whatever its width; what has no room is cut off there."""
+    picture = re.sub(r"<title>.*?</title>", "", drawing, flags=re.S)
+    head, rest = picture.split(">", 1)
+    head = re.sub(r' (?:role|aria-label|style)="[^"]*"', "", head).replace(
+        "<svg", '<svg aria-hidden="true"', 1
+    )
+    head = re.sub(r' (width|height)="([\d.]+)"', lambda m: f' {m[1]}="{THUMB * float(m[2]):.0f}"', head)
+    return f"{head}>{rest}"
+
+
 def gallery(body: str, pathto) -> str:
     """The gallery with a picture of each figure at its top, and under each title the lessons that use it."""
     import house
@@ -262,12 +276,8 @@ def gallery(body: str, pathto) -> str:
         if not (title and drawing and kind):
             continue
         target = re.match(r'<section id="([\w-]+)"', piece)[1]
-        picture = re.sub(r"<title>.*?</title>", "", drawing[1], flags=re.S)
-        picture = re.sub(r' (?:role|aria-label)="[^"]*"', "", picture).replace(
-            "<svg", '<svg aria-hidden="true"', 1
-        )
         cards.append(
-            f'<li><div class="thumb">{picture}</div><a class="to" href="#{target}">{title[1]}</a></li>'
+            f'<li><div class="thumb">{thumbnail(drawing[1])}</div><a class="to" href="#{target}">{title[1]}</a></li>'
         )
         links = []
         for path in used_in().get(kind[1], ()):

@@ -506,3 +506,24 @@ def test_no_address_of_another_host_is_loaded(site):
     for path in site.rglob("*.html"):
         found = [m for m in loads.findall(path.read_text(encoding="utf8")) if 'rel="canonical"' not in m]
         assert not found, path
+
+
+@pytest.mark.parametrize("wide", [1280, 390])
+def test_the_pictures_of_the_gallery_can_be_read(browser, served, wide):
+    """Their letters are not smaller than elsewhere in the book, and what is cut off leaves most of each picture."""
+    context = browser.new_context(viewport={"width": wide, "height": 900})
+    tab = context.new_page()
+    tab.goto(served + "book/gallery.html", wait_until="load")
+    seen = tab.evaluate("""() => [...document.querySelectorAll('.thumb')].map((thumb) => {
+        const svg = thumb.firstElementChild, box = svg.getBoundingClientRect(), frame = thumb.getBoundingClientRect();
+        const scale = box.width / svg.viewBox.baseVal.width;
+        const size = (text) => scale * parseFloat(getComputedStyle(text).fontSize);
+        const letters = [...svg.querySelectorAll('text')].map(size);
+        const part = (low, high, from, to) => (Math.min(high, to) - Math.max(low, from)) / (high - low);
+        return [Math.min(...letters), part(box.left, box.right, frame.left, frame.right), box.left - frame.left]; })""")
+    context.close()
+    assert len(seen) > 10
+    for letters, shown, left in seen:
+        assert letters >= 8.5
+        assert shown > 0.6
+        assert left >= 0, "the beginning of a picture is cut off"
