@@ -80,6 +80,7 @@ const LAYOUT = `
 .flow p { margin: 0 0 6px; overflow-wrap: anywhere; color: var(--muted); font-size: 12.5px; }
 .flow code { color: var(--ink); }
 .flow figure { margin: 0; }
+.boxes > *, .boxes svg { flex: none; max-width: none; }
 thead th { overflow-wrap: normal; }
 .below th[scope=row] { color: var(--ink); }
 .below tr.later th { color: var(--muted); font-style: italic; }

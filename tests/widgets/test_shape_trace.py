@@ -465,6 +465,8 @@ def test_on_a_telephone_a_line_with_many_tensors_goes_on_to_the_right(open_page)
     visit.set({"step": 3})
     flow = visit.widget().get_by_role("group", name="Tensors of this line")
     assert flow.evaluate("(e) => e.scrollWidth > e.clientWidth")
+    drawn = "(all) => all.map((e) => e.getBoundingClientRect().width - e.getAttribute('width'))"
+    assert all(abs(less) < 1 for less in flow.locator("svg").evaluate_all(drawn)), "none is shrunk to fit"
     flow.focus()
     assert visit.tab.evaluate("document.activeElement.shadowRoot.activeElement.className") == "flow"
     flow.evaluate("(e) => { e.scrollLeft = 90; }")
