@@ -73,7 +73,8 @@ export function drawn(host, frame, fonts = "") {
     .replace(/:host\(\[data-dark\]\)/g, ".host.dark").replace(/:host/g, ".host").replace(/@import[^;]*;/g, "") + "* { scrollbar-width: none; }";
   const box = document.createElement("div");
   box.className = `host ${host.hasAttribute("data-dark") ? "dark" : ""}`;
-  box.style.cssText = `margin: 0; font-family: ${seen.fontFamily.replace(/"/g, "'")}; --paper: ${seen.getPropertyValue("--back")}`;
+  const family = seen.fontFamily.replace(/"/g, "'");
+  box.style.cssText = `margin: 0; font-family: ${family}; --pst-font-family-base: ${family}; --paper: ${seen.getPropertyValue("--back")}`;
   box.append(style, copy);
   const buttons = frame.querySelector(".tools"), below = buttons.offsetHeight + parseFloat(getComputedStyle(buttons).marginTop);
   const inside = new XMLSerializer().serializeToString(box), [w, t] = [Math.ceil(width), Math.ceil(height - below)];

@@ -86,6 +86,26 @@ def test_picture(open_page, name, tmp_path):
     assert visit.errors == []
 
 
+def test_formulas_in_a_picture_have_the_letters_of_the_page(open_page):
+    """A picture knows none of the page's variables: what its formulas take their letters from must stand in it."""
+    visit = open_page(case("NormExplorer").make(), kind="book")
+    fonts = visit.tab.evaluate(
+        """async () => {
+        document.documentElement.style.setProperty('--pst-font-family-base', 'Georgia');
+        const module = await Object.values(rbhModules)[0], host = document.querySelector('.rbh-widget > div > div');
+        const picture = new DOMParser().parseFromString(
+            module.drawn(host, host.shadowRoot.querySelector('.frame')).svg, 'image/svg+xml');
+        const frame = document.createElement('iframe'); // a page of its own, as a picture is
+        document.body.append(frame);
+        frame.contentDocument.body.append(frame.contentDocument.importNode(picture.documentElement, true));
+        const seen = (node) => node.ownerDocument.defaultView.getComputedStyle(node).fontFamily;
+        const both = (one) => ['.note', 'math mn'].map((what) => seen(one.querySelector(what)));
+        return [host.shadowRoot, frame.contentDocument].map(both);
+    }"""
+    )
+    assert fonts == [["Georgia", "Georgia"], ["Georgia", "Georgia"]]
+
+
 @pytest.mark.parametrize(
     "hash_", ["#rbh-0-", "#rbh-0-%00", "#rbh-0-eyJ", "#rbh-7-e30", "#heading", "#rbh-0-bnVsbA"]
 )
