@@ -206,7 +206,7 @@ export default widget("Activation curves", (ui, model) => {
       const small = table(`${n} of the ${batch.length} values of the batch, through Dice`, ["s", ...few.map((v) => fmt(v, 2))],
         [["p(s)", ...few.map((v) => fmt(gate(v, used.mean, used.variance, epsilon), 3))], ["Dice(s)", ...few.map((v) => fmt(value.dice(v), 3))]], batchTable);
       if (small !== batchTable) t.append(batchTable = small);
-      const from = !training ? `running averages (${get("pushed")} batch${get("pushed") === 1 ? "" : "es"} seen)`
+      const pushed = get("pushed"), from = !training ? `running averages${pushed ? ` (${pushed} batch${pushed === 1 ? "" : "es"} seen)` : ""}`
         : batch.length > 1 ? "this batch" : "the running averages: one value has no variance";
       const moments = ({ mean, variance }) => [formula(`E = ${fmt(mean, 4)}`), ", ", formula(`Var = ${fmt(variance, 4)}`)];
       ui.note.replaceChildren(...moments(used), ", ", formula(`√(Var + ε) = ${fmt(Math.sqrt(used.variance + epsilon), 4)}`), ` from ${from}. Running averages: `,

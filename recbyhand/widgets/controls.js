@@ -43,6 +43,7 @@ styles.push(`
 .matrix th[scope=row] { padding-right: 8px; white-space: nowrap; max-width: 130px; overflow: hidden; text-overflow: ellipsis; }
 .cell { width: 58px; height: 30px; font: inherit; font-size: 13px; text-align: center; color: var(--ink); background: var(--back);
   border: 1px solid var(--grid); border-radius: 4px; touch-action: pan-x; cursor: ns-resize; appearance: textfield; -moz-appearance: textfield; }
+.cell:focus-visible { outline-offset: -1px; }
 .cell::-webkit-inner-spin-button { display: none; }
 @media (prefers-reduced-motion: no-preference) { .chip, .toggle::before { transition: background-color .12s; } }
 @media (forced-colors: active) { .chip[aria-pressed=true], .segments label:has(:checked) { border: 2px solid Highlight; } }
@@ -53,7 +54,7 @@ const put = (ui, name, value) => change(ui, { [name]: value });
 /** A range with its value. `scale: "log"` moves by powers of ten; `tint` is a colour name such as "c2". */
 export function slider(ui, name, { label, min, max, step = 0.01, digits = 2, scale, tint, show }) {
   const id = unique(), log = scale === "log";
-  const text = show || ((x) => (log ? x.toExponential(0).replace("e-", " × 10⁻").replace(/\d+$/, superscript) : fmt(x, digits)));
+  const text = show || ((x) => (log && x < 1 ? x.toExponential(0).replace("e-", " × 10⁻").replace(/\d+$/, superscript) : fmt(x, log ? 0 : digits)));
   const input = h("input", { type: "range", id, min: log ? Math.log10(min) : min, max: log ? Math.log10(max) : max,
     step: log ? step || 1 : step, oninput: () => put(ui, name, log ? +(10 ** +input.value).toPrecision(6) : +input.value) });
   const output = h("output", { for: id });

@@ -235,6 +235,26 @@ def test_the_batch_pushed_through_is_the_layers_output(open_page):
     assert visit.get("pushed") == 1  # evaluation leaves the averages alone
 
 
+def test_averages_that_come_from_elsewhere_are_not_said_to_have_seen_nothing(open_page):
+    """A trained layer's averages, with no batch pushed here yet."""
+    visit = open_page(ActivationCurves(functions=["dice"], running_mean=0.3, running_var=0.1, training=False))
+    assert "from running averages. " in note(visit)
+    assert "seen" not in note(visit)
+
+
+def test_a_slider_over_powers_of_ten_says_them(open_page):
+    visit = open_page(ActivationCurves(functions=["dice"]))
+    slider = visit.tab.get_by_role("slider", name="ε")
+    for key, said in (
+        ("Home", "1 × 10⁻⁹"),
+        ("ArrowRight", "1 × 10⁻⁸"),
+        ("End", "1"),
+        ("ArrowLeft", "1 × 10⁻¹"),
+    ):
+        slider.press(key)
+        assert slider.get_attribute("aria-valuetext") == said
+
+
 def test_constant_batch_and_epsilon(open_page):
     visit = open_page(ActivationCurves(functions=["dice"], mean=0.5, s=0.5))
     visit.tab.get_by_role("slider", name="batch spread").press("Home")
