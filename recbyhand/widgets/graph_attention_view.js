@@ -157,8 +157,8 @@ export default widget("Graph attention", (ui, model) => {
     const target = edge < E ? get("centre") : names[hung[edge - E]];
     const says = (i) => (gone.has(i) ? `dropped, weight 0 (with it: ${fmt(before.seen[i], 4)})` : `weight ${fmt(now.seen[i], 4)}${scored ? `, adds ${now.gains[i] > 0 ? "+" : ""}${fmt(now.gains[i], 4)}` : ""}`);
     view = { order, at, E, hung, two, edge, names, says, split: x2 - 26 };
-    const heard = head < 0 || head >= H ? `mean of ${H} head${H > 1 ? "s" : ""}` : `head ${head + 1}`;
-    const words = `${isolate(names[edge])} → ${isolate(target)} (${heard}): ${says(edge)}${gone.has(edge) ? "" : `, number ${rank.indexOf(edge) + 1} of ${total.length}`}.`;
+    const heard = H < 2 ? "" : head < 0 || head >= H ? ` (mean of ${H} heads)` : ` (head ${head + 1})`;
+    const words = `${isolate(names[edge])} → ${isolate(target)}${heard}: ${says(edge)}${gone.has(edge) ? "" : `, number ${rank.indexOf(edge) + 1} of ${total.length}`}.`;
     const what = isolate(get("score_name")), moved = now.score - before.score;
     const told = !scored ? "" : `${what} ${fmt(now.score, 4)}${gone.size ? `, ${moved > 0 ? "+" : ""}${fmt(moved, 4)} against ${fmt(before.score, 4)} with all edges` : ""}.`
       + (Array.from({ length: E }, (_, i) => i).every((i) => gone.has(i)) ? " No neighbour is left: this is what stands without any." : "");

@@ -346,3 +346,9 @@ def test_python_side():
         logits = wrong.pop("logits", None)
         with pytest.raises(traitlets.TraitError, match=word):
             view(**wrong) if logits is None else GraphAttentionView(logits)
+
+
+def test_one_head_is_not_called_a_mean(open_page):
+    visit = open_page(GraphAttentionView([[1.0], [0.0]], neighbours=FILMS[:2], centre="Ann"))
+    note = plain(visit.widget().locator(".note").inner_text())
+    assert note.startswith(f"{FILMS[0]} → Ann: weight ")
