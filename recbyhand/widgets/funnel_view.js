@@ -192,7 +192,7 @@ export default widget("Funnel", (ui, model) => {
       set(tr.children[3], `${kept.indexOf(i) + 1}`);
     });
     set(captions[0], `1. Retrieved: the best ${kept.length} of ${titles.length} films`);
-    set(captions[1], `2. Ranked: these ${kept.length}, the best first`);
+    set(captions[1], `2. Ranked: ${kept.length === 1 ? "this one" : `these ${kept.length}, the best first`}`);
 
     const all = best(logits, history, titles.length), missed = all.findIndex((i) => !kept.includes(i)), top = all.slice(0, show);
     const place = missed < 0 ? -1 : best(scores, history, titles.length).indexOf(all[missed]) + 1;

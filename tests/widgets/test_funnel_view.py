@@ -103,6 +103,8 @@ def test_the_history_is_edited(open_page):
     for key in ("Home", "ArrowRight", "End"):
         slider.press(key)
         check(visit)
+        if key == "Home":
+            assert "2. Ranked: this one" in visit.widget().locator(".stage").inner_text()
     assert visit.get("retrieve") == 60
     visit.set({"history": list(range(25))})
     assert "the latest 20 of 25" in visit.widget().locator(".note").inner_text()
