@@ -64,7 +64,7 @@ export function plot(label) {
   return {
     svg,
     frame(look) {
-      const { width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4, origin = true } = look;
+      const { width, height, x, y, title = "", xlabel = "", left = 34, bottom = 22, right = 8, yticks = 4, origin = true, whole = false } = look;
       const top = title ? 24 : 8, base = height - bottom;
       const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
       const Y = (v) => base - ((v - y[0]) / (y[1] - y[0])) * (base - top);
@@ -83,6 +83,7 @@ export function plot(label) {
             s("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end", text: short(v) }));
         }
         for (const v of ticks(x[0], x[1], Math.max(2, Math.floor(width / 60)))) {
+          if (whole && v % 1) continue; // places that are counted
           back.append(s("line", { x1: X(v), x2: X(v), y1: top, y2: base, stroke: v === 0 && origin ? "var(--line)" : "var(--grid)" }),
             s("text", { x: X(v), y: base + 15, "text-anchor": "middle", text: short(v) }));
         }

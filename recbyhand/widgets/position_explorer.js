@@ -84,7 +84,7 @@ export default widget("Position explorer", (ui, model) => {
     canvas.setAttribute("aria-label", `Encodings of ${length} positions in ${d} dimensions; row ${at} is chosen`);
 
     const row = rowOf(pe, d, at), x = [0, Math.max(1, d - 1)];
-    let axes = curve.frame({ width: half, height: 222, x, y: [-1.1, 1.1], title: `position ${at}, dimension by dimension` });
+    let axes = curve.frame({ width: half, height: 222, x, whole: true, y: [-1.1, 1.1], title: `position ${at}, dimension by dimension` });
     axes.inside(axes.line(row.map((v, k) => [k, v])), axes.dots(row.map((v, k) => [k, v])));
 
     const dot = products(pe, length, d, at), most = Math.max(...dot.map(Math.abs));
@@ -93,7 +93,7 @@ export default widget("Position explorer", (ui, model) => {
 
     const built = together(row, rowOf(pe, d, n), get("sign") === "minus" ? -1 : 1), truth = rowOf(pe, d, at + n);
     const error = Math.max(...built.map((v, k) => Math.abs(v - truth[k])));
-    axes = sum.frame({ width: half, height: 200, x, y: [-1.1, 1.1], title: `PE(${at} + ${n}) from PE(${at}) and PE(${n})` });
+    axes = sum.frame({ width: half, height: 200, x, whole: true, y: [-1.1, 1.1], title: `PE(${at} + ${n}) from PE(${at}) and PE(${n})` });
     axes.inside(axes.line(truth.map((v, k) => [k, v]), { stroke: "var(--line)", "stroke-width": 5, "stroke-opacity": 0.6 }),
       axes.line(built.map((v, k) => [k, v]), { stroke: "var(--c2)" }));
 

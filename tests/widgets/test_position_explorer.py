@@ -79,3 +79,11 @@ def test_python_side():
         PositionExplorer(dim=7)
     with pytest.raises(traitlets.TraitError, match="below length = 10"):
         PositionExplorer(length=10, position=10)
+
+
+def test_dimensions_are_counted(open_page):
+    """However few there are, no mark stands between two of them."""
+    visit = open_page(PositionExplorer(dim=4))
+    for chart in (0, 2):
+        marks = visit.widget().locator(".stage svg[role=img]").nth(chart).locator("text[text-anchor=middle]")
+        assert marks.all_text_contents() == ["0", "1", "2", "3"]
