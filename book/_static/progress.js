@@ -75,7 +75,7 @@
       state.practice && "practice \u2713",
     ].filter(Boolean).join(" \u00b7 ");
   };
-  const links = document.querySelectorAll("article :is(.made td, .toctree-wrapper li, .tableofcontents-wrapper li) a[href]");
+  const links = document.querySelectorAll("article :is(.made td, .cards li, .toctree-wrapper li, .tableofcontents-wrapper li) a[href]");
   let any = false;
   for (const link of links) {
     const target = lessonOf(new URL(link.href, location.href).pathname);
@@ -85,13 +85,14 @@
     const note = document.createElement("span");
     note.className = "progress-note";
     note.textContent = text;
-    link.after(note);
+    const card = link.closest(".cards li");
+    card ? card.append(note) : link.after(note);
   }
   if (any) {
     const line = document.createElement("p");
     line.className = "progress-sum";
     line.innerHTML = '<span class="progress-note">Your marks are kept in this browser only.</span> <button type="button">Forget them</button>';
     line.querySelector("button").addEventListener("click", forget);
-    links[0].closest("table, ul, .tableofcontents-wrapper, .toctree-wrapper").after(line);
+    links[0].closest("table, ul, ol, .tableofcontents-wrapper, .toctree-wrapper").after(line);
   }
 })();

@@ -147,13 +147,14 @@ export default widget("Shape trace", (ui, model) => {
 
   const sizeText = (e, now) => times(e, now) + tuple(e.shape.map((axis) => evaluate(axis, now)));
 
+  const title = (e) => e.name + (e.shape.length > 3 ? " (three of its axes)" : "");
   /** A tensor as a box: B goes into the depth, L or F upwards, d to the right. */
   function box(e, now, named, empty) {
     const way = place(e.shape), n = (k) => (way[k] < 0 ? 1 : evaluate(e.shape[way[k]], now));
     const digits = (k) => 7.6 * String(n(k)).length; // in pixels
     const w = side(n("width")), t = side(n("height")), z = side(n("depth")) * 0.75, dx = z * 0.8, dy = z * 0.6;
     const left = way.height < 0 ? 4 : 10 + digits("height"), top = named ? 20 : 3, base = top + dy + t;
-    const width = Math.max(left + w + dx / 2 + 9 + digits("depth"), left + w + dx + 4, named ? 7.4 * e.name.length + 8 : 0), height = base + 20;
+    const width = Math.max(left + w + dx / 2 + 9 + digits("depth"), left + w + dx + 4, 7.4 * title(e).length + 8), height = base + 20;
     if (empty) return h("figure", { style: `width:${width}px;height:${height}px` });
     const face = (opacity, d) => s("path", { d: `M${left},${top + dy}${d}z`, fill: "var(--c1)", "fill-opacity": opacity, stroke: "var(--line)", "stroke-linejoin": "round" });
     const edge = (k, x1, y1, x2, y2, x, y, anchor) => { // with its length beside it
@@ -170,7 +171,7 @@ export default widget("Shape trace", (ui, model) => {
       ...edge("width", left, base, left + w, base, left + w / 2, base + 15, "middle"),
       ...edge("height", left, top + dy, left, base, left - 6, top + dy + t / 2 + 4, "end"),
       ...edge("depth", left + w, base, left + w + dx, base - dy, left + w + dx / 2 + 7, base - dy / 2 + 10, "start"),
-      s("text", { class: "strong", x: 0, y: 12, text: e.name + (e.shape.length > 3 ? " (three of its axes)" : "") })));
+      s("text", { class: "strong", x: 0, y: 12, text: title(e) })));
   }
 
   const arrow = () => s("svg", { width: 26, height: 12, "aria-hidden": "true" },
@@ -183,7 +184,7 @@ export default widget("Shape trace", (ui, model) => {
     const kinds = (c, kind) => here.entries.filter((e) => e.call === c && e.kind === kind), to = (name) => here.entries.some((e) => e.kind === "to" && e.name === name);
     const own = main(here.entries).filter((e) => !to(e.name)), first = own[0]?.kind;
     const group = (words, items) => h("div", {}, words && h("p", {}, words), h("div", { class: "boxes" },
-      ...items.map((e) => (e ? box(e, now, items.some((x) => x?.name), empty) : arrow()))));
+      ...items.map((e) => (e ? box(e, now, items.some((x) => x && title(x)), empty) : arrow()))));
     return [...here.calls.map((text, c) => group(h("code", { text: text.length > 64 ? `${text.slice(0, 63)}…` : text }),
       [...kinds(c, "from"), ...kinds(c, "from").slice(0, 1).fill(null), ...kinds(c, "to")])),
     own.length ? group(first === "input" ? "What comes in:" : !here.calls.length ? null : first === "return" ? "and is returned:" : "and is assigned:", own) : "",

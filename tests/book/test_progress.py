@@ -89,3 +89,23 @@ def test_what_is_kept_may_be_broken_or_old(book, kept):
     work(book)
     book.visit("index")
     assert "quiz 1/" in book.locator(".progress-note").first.inner_text()
+
+
+def test_a_chapters_page_shows_it_on_the_lessons_card(browser, served):
+    """The pages as they are built: what is ticked in a lesson stands on its card."""
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    tab = context.new_page()
+    tab.goto(served + "chapters/04_interest/din.html")
+    tab.get_by_label("I have read this lesson").check()
+    tab.goto(served + "chapters/04_interest/index.html")
+    assert tab.locator(".progress-note").all_inner_texts() == [
+        "read ✓",
+        "Your marks are kept in this browser only.",
+    ]
+    assert (
+        tab.locator(".cards li", has=tab.locator(".progress-note")).locator("a").inner_text().endswith("DIN")
+    )
+    assert [v for v in axe_violations(tab) if "progress" in v] == []
+    tab.get_by_role("button", name="Forget them").click()
+    tab.wait_for_function("!document.querySelector('.progress-note')")
+    context.close()

@@ -495,6 +495,27 @@ def test_play_walks_to_the_end(open_page):
     visit.widget().get_by_role("button", name="Play").wait_for()  # it has stopped by itself
 
 
+def test_every_letter_of_a_box_is_in_its_picture(open_page):
+    """Names, lengths, and what is said of a tensor with more axes than a box has sides."""
+    widget = ShapeTrace(Heads)
+    visit, long = open_page(widget), 0
+    for step in range(len(widget.steps)):
+        visit.set({"step": step})
+        words = (
+            visit.widget()
+            .locator("figure svg text")
+            .evaluate_all(
+                """(all) => all.map((text) => { const at = text.getBoundingClientRect(), svg = text.ownerSVGElement;
+            const box = svg.getBoundingClientRect();
+            return [text.textContent, at.left - box.left, box.right - at.right, box.bottom - at.bottom]; })"""
+            )
+        )
+        for text, left, right, below in words:
+            assert min(left, right, below) > -2, (text, left, right, below)
+            long += "three of its axes" in text
+    assert long
+
+
 def test_what_no_formula_gives_is_said(open_page):
     visit = open_page(ShapeTrace(Heads))
     note = visit.widget().locator(".note").inner_text()
