@@ -1,7 +1,6 @@
 import { followLinks, linked, tools, toolsLook } from "./tools.js";
 
-// What every widget shares: elements, numbers, frame, and the mount for a page without a kernel.
-// A file imports by name what it uses, and base.py joins the modules: a top-level name is one in all of them.
+// What every widget shares. base.py joins the modules: a top-level name is one in all of them.
 // Text from data only ever enters a page through textContent or an attribute, never as markup.
 
 // ---- elements ------------------------------------------------------------------------------------------
@@ -29,7 +28,7 @@ export const unique = () => `rbh-${++serial}`;
 
 // ---- numbers -------------------------------------------------------------------------------------------
 
-/** A number for readers: fixed digits, a true minus sign, no "-0.00". */
+/** A number for readers: a true minus sign, no "-0.00". */
 export function fmt(x, digits = 3) {
   if (typeof x !== "number" || Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
@@ -72,7 +71,7 @@ export function softmax(scores, mask = null, temperature = 1) {
 
 // ---- look ----------------------------------------------------------------------------------------------
 
-/** Style sheets of every widget's frame; a module adds its own. */
+/** Style sheets of every frame; a module adds its own. */
 export const styles = [toolsLook, `
 :host { display: block; margin: 1rem 0; color-scheme: light; font-size: 14px; line-height: 1.45;
   font-family: var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif));
@@ -186,7 +185,7 @@ export function widget(label, build) {
         tip.style.top = `${y - tip.offsetHeight - 10 < 0 ? y + 14 : y - tip.offsetHeight - 10}px`;
       };
       let spoken = null, waiting = 0;
-      ui.say = (text) => { // polite and throttled: the last word within 600 ms
+      ui.say = (text) => { // the last word within 600 ms
         if (spoken === null) spoken = text; // what stands there at the start is not news
         if (text === spoken) return;
         spoken = text;
@@ -230,7 +229,10 @@ export function widget(label, build) {
       if (!ui.controls.childNodes.length) ui.controls.hidden = true;
       model.on("change", ui.redraw);
       let seen = 0;
-      const size = new ResizeObserver(() => { if (frame.clientWidth !== seen) { seen = frame.clientWidth; ui.redraw(); } });
+      const size = new ResizeObserver(() => { // and a shorter note below moves nothing
+        if (frame.clientWidth !== seen) { seen = frame.clientWidth; ui.note.style.minHeight = ""; ui.redraw(); }
+        ui.note.style.minHeight = `${ui.note.getBoundingClientRect().height}px`;
+      });
       size.observe(frame);
       const theme = new MutationObserver(retheme);
       for (const node of [document.documentElement, document.body]) {
@@ -263,7 +265,7 @@ export const change = (ui, values) => {
 
 // ---- a page without a kernel ----------------------------------------------------------------------------
 
-/** Stands in for the kernel's model. Events fire on `set`, as in Backbone. */
+/** Stands in for the kernel's model. */
 export class PageModel {
   constructor(state) { this.state = state; this.heard = {}; }
   get(name) { return this.state[name]; }

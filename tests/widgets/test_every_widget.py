@@ -271,3 +271,22 @@ def test_a_mask_or_marks_of_several_lengths_are_refused():
     ):
         with pytest.raises(traitlets.TraitError, match="one length"):
             make()
+
+
+@pytest.mark.parametrize("width", [390, 900])
+def test_a_shorter_note_does_not_move_what_stands_below(open_page, width):
+    """A figure's sentence is as high as its longest was, until the width changes."""
+    visit = open_page(case("HistoryAttention").make(), width=width)
+    write = "(e, n) => { e.textContent = 'one word after another '.repeat(n); }"
+    note, frame, high = visit.widget().locator(".note"), visit.widget().locator(".frame"), []
+    for words in (1, 30, 2):
+        note.evaluate(write, words)
+        visit.settle()
+        visit.settle()
+        high.append(frame.evaluate("(e) => e.offsetHeight"))
+    assert high[1] == high[2] > high[0]
+    visit.tab.set_viewport_size({"width": width - 20, "height": 900})
+    visit.settle()
+    visit.settle()
+    assert frame.evaluate("(e) => e.offsetHeight") < high[1], "at another width it begins anew"
+    assert visit.errors == []
