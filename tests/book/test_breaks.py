@@ -46,7 +46,8 @@ LONELY = """() => {
         range.setStart(next, 0);
         range.setEnd(next, 1);
         const bases = math.querySelectorAll('.katex-base'), last = bases[bases.length - 1].getBoundingClientRect();
-        if (range.getBoundingClientRect().left < last.left) found.push(math.parentElement.parentElement.textContent.slice(0, 80));
+        const lower = range.getBoundingClientRect().left < last.left;
+        if (lower) found.push(math.parentElement.parentElement.textContent.slice(0, 80));
     }
     return found;
 }"""

@@ -267,6 +267,33 @@ def test_the_menu_of_a_page_opens_and_closes_by_keyboard(browser, served, wide):
         assert not visit.errors
 
 
+VERDICTS = """() => [...document.querySelectorAll('[aria-label="Comparison of models"]')].map((box) => {
+    const place = [...box.querySelectorAll('thead th')].findIndex((head) => head.textContent === 'verdict');
+    return [...box.querySelectorAll('tr')].map(({ cells }) => {
+        const [name, verdict] = [cells[0], cells[place]].map((cell) => cell.getBoundingClientRect());
+        return [verdict.left - name.right, verdict.top - name.top, verdict.right];
+    });
+})"""
+
+
+@pytest.mark.parametrize("page", ["04_interest/five_ways_to_attend", "06_graph/graph_recommender"])
+def test_a_verdict_stands_beside_its_model_on_a_telephone(browser, served, page):
+    """Where the metric is AUC and where it is NDCG: other columns may be scrolled to, this one says what was found."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    tab = context.new_page()
+    tab.goto(f"{served}chapters/{page}.html", wait_until="load")
+    tab.evaluate("dispatchEvent(new Event('rbh-all'))")
+    tables = tab.evaluate(VERDICTS)
+    assert tables
+    for rows in tables:
+        assert len(rows) > 2
+        for gap, lower, right in rows:
+            assert 0 <= gap < 20
+            assert abs(lower) < 2
+            assert right <= 390
+    context.close()
+
+
 def test_figures_come_to_life_when_they_are_near(browser, served):
     """Not before, so that reading can begin; a link to the state of a figure below brings it to life at once."""
     address = served + "chapters/04_interest/dien.html"
