@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 FORMULA = '<span class="math notranslate nohighlight">'
+BOX = '<span class="katex-base">'
 SPAN = re.compile(r"<(/?)span\b")
 BEFORE = re.compile(r"[(\[“‘]+$")
 AFTER = re.compile(r"(?:[.,;:!?)\]’”…]|-th\b|(?<=’)s\b)+")
@@ -33,8 +34,11 @@ def with_marks(page: str) -> str:
         before, after = BEFORE.search(page[at:start]), AFTER.match(page, end)
         opening, closing = before[0] if before else "", after[0] if after else ""
         out.append(page[at : start - len(opening)])
-        whole = opening + page[start:end] + closing
-        out.append(f'<span class="kept">{whole}</span>' if opening or closing else whole)
+        formula = page[start:end]
+        if opening or closing:  # a long one still breaks where KaTeX lets it, between its boxes
+            inside = formula.replace(BOX, f"<wbr>{BOX}").replace("<wbr>", "", 1)
+            formula = f'<span class="kept">{opening}{inside}{closing}</span>'
+        out.append(formula)
         at = end + len(closing)
     return "".join([*out, page[at:]])
 

@@ -29,6 +29,13 @@ def test_a_formula_keeps_the_marks_that_touch_it(given, shown):
     assert breaks.with_marks(given) == shown
 
 
+def test_a_long_formula_breaks_between_its_boxes():
+    long = M.replace("<span>x</span>", '<span class="katex-base">a =</span><span class="katex-base">b</span>')
+    assert breaks.with_marks(f"{long}.").count("=</span><wbr><span") == 1
+    assert "<wbr>" not in breaks.with_marks(long)
+    assert breaks.with_marks(f"{long},").count("<wbr>") == 1
+
+
 def test_a_path_may_break_behind_its_signs():
     code = '<code class="docutils literal notranslate"><span class="pre">{}</span></code>'
     page = breaks.in_paths(code.format("tests/errata/interest/test_din.py"))
