@@ -90,7 +90,18 @@ def _fold(match: re.Match) -> str:
 
 def folded(page: str) -> str:
     """The page with each long docstring of its listings folded after its first line (book.css, book.js)."""
-    return PRE.sub(_fold, page)
+    return ASIDE.sub(_number_kept, PRE.sub(_fold, page))
+
+
+# A line that says something to a formatter alone: its number is left out with it.
+ASIDE = re.compile(
+    r'<span (?:style="[^"]*" )?class="line" id="[\w-]*-(\d+)">\s*<span class="c1"># fmt: (?:off|on)</span></span>'
+    r'\n<span (?=class="line")'
+)
+
+
+def _number_kept(aside: re.Match) -> str:
+    return f'<span style="counter-set:line {aside[1]}" '
 
 
 FIRST = re.compile(r'aria-label="Source of ([^"]*)">\s*<span class="line" id="(rbh-source-\d+)-(\d+)-1"')
