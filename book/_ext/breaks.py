@@ -13,7 +13,7 @@ BOX = '<span class="katex-base">'
 SPAN = re.compile(r"<(/?)span\b")
 BEFORE = re.compile(r"[(\[“‘]+$")
 AFTER = re.compile(r"(?:[.,;:!?)\]’”…]|-th\b|(?<=’)s\b)+")
-LITERAL = re.compile(r'(<code class="docutils literal notranslate"><span class="pre">)([^<]{16,})(?=</span>)')
+LITERAL = re.compile(r'(<code class="docutils literal notranslate"><span class="pre">)([^<]+)(?=</span>)')
 
 
 def _end(page: str, start: int) -> int:
@@ -44,5 +44,12 @@ def with_marks(page: str) -> str:
 
 
 def in_paths(page: str) -> str:
-    """Long names in code may break behind a sign of theirs; elsewhere only where nothing else helps."""
-    return LITERAL.sub(lambda m: m[1] + re.sub(r"(?<=\w)([/_.=(,])(?=\w)", r"\1<wbr>", m[2]), page)
+    """A name in code that is wider than a narrow line may break behind a sign of its own; in a cell, a shorter one."""
+
+    def broken(found: re.Match) -> str:
+        in_cell = page.rfind("<td", 0, found.start()) > page.rfind("</td>", 0, found.start())
+        if len(found[2]) < (16 if in_cell else 34):
+            return found[0]
+        return found[1] + re.sub(r"(?<=\w)([/_.=(,])(?=\w)", r"\1<wbr>", found[2])
+
+    return LITERAL.sub(broken, page)

@@ -207,7 +207,7 @@ def test_a_column_of_words_stands_to_the_left():
     )
     for table in (twice.to_html(), twice.style.to_html()):
         words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(table))
-        assert words == ["verdict", "worse", "better"]
+        assert [word for word in words if word not in ("", "&nbsp;")] == ["verdict", "worse", "better"]
     for kept in (
         frame[["auc", "is"]].to_html(),
         frame.set_index(["film", "is"]).unstack().to_html(),  # cells over several columns
