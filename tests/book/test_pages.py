@@ -533,3 +533,23 @@ def test_no_address_of_another_host_is_loaded(site):
     for path in site.rglob("*.html"):
         found = [m for m in loads.findall(path.read_text(encoding="utf8")) if 'rel="canonical"' not in m]
         assert not found, path
+
+
+PRINTED = re.compile(r'<div class="output[^"]*"><div class="highlight"><pre>(.*?)</pre>', re.S)
+FRAMES_OF_DATA = re.compile(r'<table[^>]*(?:class="dataframe|id="T_)[^>]*>.*?</table>', re.S)
+RAW = re.compile(r"^(?:Name: .*, )?dtype: \w+$|\d\.\d{12,}", re.M)
+
+
+def test_outputs_say_what_they_mean(site):
+    """No Series with its dtype, no number with all its digits, no NaN in a table for what was not measured."""
+    seen, found = 0, []
+    for path in sorted(site.glob("chapters/*/*.html")):
+        page = path.read_text(encoding="utf8")
+        printed = [re.sub(r"<[^>]+>", "", text) for text in PRINTED.findall(page)]
+        seen += len(printed)
+        found += [(path.stem, text[:100]) for text in printed if RAW.search(text)]
+        found += [
+            (path.stem, "NaN") for table in FRAMES_OF_DATA.findall(page) if re.search(r">\s*NaN\s*<", table)
+        ]
+    assert seen > 300
+    assert not found
