@@ -93,15 +93,15 @@ def folded(page: str) -> str:
     return ASIDE.sub(_number_kept, PRE.sub(_fold, page))
 
 
-# A line that says something to a formatter alone: its number is left out with it.
+# A line that says something to a formatter alone: on a screen it is left out, with its number (book.css).
 ASIDE = re.compile(
-    r'<span (?:style="[^"]*" )?class="line" id="[\w-]*-(\d+)">\s*<span class="c1"># fmt: (?:off|on)</span></span>'
-    r'\n<span (?=class="line")'
+    r'(<span (?:style="[^"]*" )?class="line" id="[\w-]*-(\d+)">\s*<span class="c1"># fmt: (?:off|on)</span></span>\n)'
+    r'<span (?=class="line")'
 )
 
 
 def _number_kept(aside: re.Match) -> str:
-    return f'<span style="counter-set:line {aside[1]}" '
+    return f'<span class="aside">{aside[1]}</span><span style="counter-set:line {aside[2]}" '
 
 
 FIRST = re.compile(r'aria-label="Source of ([^"]*)">\s*<span class="line" id="(rbh-source-\d+)-(\d+)-1"')
