@@ -3,6 +3,7 @@
     python -m venv peers && peers/bin/pip install -r requirements.txt
     peers/bin/pip install --no-deps deepctr-torch==0.3.0 torch-rechub    # by the bench only, never a dependency
     peers/bin/python -m benchmarks.peers [turns] [threads]      20 turns on 1 thread
+    peers/bin/python -m benchmarks.peers 12 1 "DIN;BST"         steps of these models only
 
 MovieLens 1M (the first 487,650 ratings, users 1-2999), a global cut in time, histories of 20 liked films, batches of
 1,024, d = 16, a network of 256 and 128, Adam. The fields of DeepFM, Wide & Deep and AFM are user, item, and all
@@ -15,7 +16,8 @@ form `predict`   the same rows scored by each library's own call, batches includ
 Seconds are those of the processor, on one thread (what else the machine does counts little). With two, they are those
 of the clock on the wall: nothing else may run. The libraries take turns, in another order each time. `ours` and `peer`
 are examples a second, medians of all turns; `ratio` is the median of the turns' ratios, `low` and `high` its quartiles.
-Where a peer computes something else, `note` says what.
+Where a peer computes something else, `note` says what. "BST, narrow" asks whether the width of
+torch-rechub's feed-forward is what costs: there this bench gives it a layer of 64, as wide as ours.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from benchmarks._recording import keep
 from recbyhand import models as M
 
 B, D, HIDDEN, ROWS = 1024, 16, (256, 128), 51_200
+NARROW = "BST, narrow"
 PEERS = {"deepctr": "deepctr-torch", "rechub": "torch-rechub"}
 NOTES = {
     ("DIN", "deepctr"): "its unit has two layers, 64 and 16",
@@ -47,6 +50,7 @@ NOTES = {
     ("DIEN", "deepctr"): "its attention is a network of 64 and 16; its auxiliary loss a mean added to a sum",
     ("DIEN", "rechub"): "its Dice normalises over neurons",
     ("BST", "rechub"): "positions, not times; feed-forward of 2,048, which is no setting; dropout .2",
+    (NARROW, "rechub"): "as BST, its feed-forward cut to 64 by this bench",
     ("DeepFM", "rechub"): "its linear part is a layer on the vectors",
     ("WideDeep", "deepctr"): "no crosses",
     ("WideDeep", "rechub"): "no crosses; its linear part is a layer on the vectors",
@@ -137,9 +141,12 @@ def rechub(name: str, schema):
     elif name == "DIEN":
         feats = [user, item, history("hist_item"), history("neg_hist_item")]
         model = theirs.DIEN([user], [feats[2]], [feats[3]], [item], network, alpha=1.0)
-    elif name == "BST":
+    elif name.startswith("BST"):
         feats = [user, item, history("hist_item")]
         model = theirs.BST([user], [feats[2]], [item], network, nhead=2, max_seq_len=schema.history + 1)
+        if name == NARROW:
+            narrow = {"dropout": 0.2, "activation": torch.nn.LeakyReLU(), "batch_first": True}
+            model.transformer_layers.layers[0] = torch.nn.TransformerEncoderLayer(D, 2, 4 * D, **narrow)
     else:
         feats = [user, item] + [
             SparseFeature(f.name, f.size, D)
@@ -159,7 +166,7 @@ def rechub(name: str, schema):
 
 def our_step(name: str, task, batch) -> Callable:
     rbh.seed(0)
-    model = ours()[name](task.schema)
+    model = ours()["BST" if name == NARROW else name](task.schema)
     optimizer, draws = torch.optim.Adam(model.parameters()), torch.Generator().manual_seed(0)
 
     def step():
@@ -290,7 +297,7 @@ def rows_of(form: str, name: str, task, batch, turns: int) -> list[dict]:
         "fit": {"ours": our_fit, "deepctr": deepctr_fit, "rechub": rechub_fit},
         "predict": {"ours": our_predict, "deepctr": deepctr_predict, "rechub": rechub_predict},
     }[form]
-    if name == "BST":
+    if name.startswith("BST"):
         del makers["deepctr"]  # it has none
     contestants = {who: make(name, task, batch) for who, make in makers.items()}
     speed, rows = measure(contestants, len(batch), turns), []
@@ -326,10 +333,11 @@ def main() -> None:
     g = torch.Generator().manual_seed(0)
     some = torch.randperm(len(task.train), generator=g)[:ROWS]
     task.train, task.valid = task.train.subset(some), task.valid.subset(slice(0, 0))
+    only = sys.argv[3].split(";") if sys.argv[3:] else None
     batch, rows = task.train[:B], []
-    for name in ours():
+    for name in only or (*ours(), NARROW):
         rows += rows_of("step", name, task, batch, turns)
-    for form in ("fit", "predict"):
+    for form in () if only else ("fit", "predict"):
         for name in ("DIN", "DIEN", "DeepFM", "WideDeep, no crosses", "AFM"):
             rows += rows_of(form, name, task, task.train[:], max(turns // 4, 1))
     machine = {
@@ -337,7 +345,7 @@ def main() -> None:
         **{library: version(library) for library in PEERS.values()},
         "machine": f"{os.cpu_count()} {platform.machine()} cores",
     }
-    keep("peers", [row | machine for row in rows], by=("threads",))
+    keep("peers", [row | machine for row in rows], by=("threads", "form", "model"))
 
 
 if __name__ == "__main__":

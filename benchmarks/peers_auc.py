@@ -10,7 +10,7 @@ seed 0; that setting is then trained with five seeds.
 One row a training. `chosen` marks the five that count. `above_means` is how far AUC on test is above the baseline of
 user means and item means, `low` and `high` the ends of the paired 95 % interval (users as units). `seconds` are those
 of the processor until the best epoch ended, training alone, on one thread; `peak_mb` what the process had grown by.
-BST is missing: torch-rechub's takes half an hour an epoch.
+BST is missing: torch-rechub's takes eight minutes an epoch (390,119 rows at 800 a second).
 """
 
 from __future__ import annotations
