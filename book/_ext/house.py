@@ -486,20 +486,22 @@ def words_to_the_left(body: str) -> str:
 
     def told(found: re.Match) -> str:
         table = found[0]
-        rows = [CELL.findall(row) for row in TR.findall(table.partition("<tbody")[2])]
-        if not rows or len({len(row) for row in rows}) > 1 or re.search(r'span="(?!1")', table):
+        # Counted from the right: a name in front that stands for several rows is in the first of them alone.
+        rows = [CELL.findall(row)[::-1] for row in TR.findall(table.partition("<tbody")[2])]
+        wide = re.search(r'colspan="(?!1")|<td[^>]*rowspan="(?!1")', table)
+        if not rows or wide or len({sum(cell[0] == "td" for cell in row) for row in rows}) > 1:
             return table
         plain = [[unescape(re.sub(r"<[^>]*>", "", cell[2])).strip() for cell in row] for row in rows]
         columns = {
             i
-            for i, column in enumerate(zip(*plain, strict=True))
+            for i, column in enumerate(zip(*plain, strict=False))
             if rows[0][i][0] == "td" and any(column) and not any(t and NUMBER.fullmatch(t) for t in column)
         }
         if not columns:
             return table
 
         def marked(row: re.Match) -> str:
-            place = itertools.count()
+            place = itertools.count(len(CELL.findall(row[0])) - 1, -1)
 
             def cell(one: re.Match) -> str:
                 if next(place) not in columns:

@@ -12,11 +12,13 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+import breaks
 import lessons
 import listings
 import symbols
 from docutils import nodes
 from docutils.statemachine import StringList
+from docutils.utils.smartquotes import smartyPants
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
@@ -110,7 +112,8 @@ def front(name: str, key: str) -> str:
 def without_machinery(text: str) -> str:
     """A notebook's source without what only a notebook needs, which the notebook to download keeps.
 
-    The first code cell stays out of the page; a call of `rbh.show` does not say which table it makes.
+    The first code cell stays out of the page; a call of `rbh.show` does not say which table it makes; what is said to
+    a formatter is not said to readers.
     """
     notebook = json.loads(text)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -119,7 +122,7 @@ def without_machinery(text: str) -> str:
         if "PUBLISHED" in "".join(cell["source"]) and "remove-cell" not in tags:
             tags.append("remove-cell")
     for cell in code[1:]:
-        cell["source"] = listings.call_without_symbols("".join(cell["source"]))
+        cell["source"] = listings.for_readers("".join(cell["source"]))
     return json.dumps(notebook)
 
 
@@ -207,13 +210,13 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         line, above = under_title(path, download, launch), above_title(pagename, up)
         question = r"(<h1>.*?</h1>\s*(?:<p><em>.*?</em></p>)?)"
         body = re.sub(question, lambda m: above + m[1] + line, body, count=1, flags=re.S)
-        body = symbols.typeset(_anchors(one_head(listings.folded(body))), prose(path))
+        body = symbols.typeset(_anchors(one_head(listings.with_names(listings.folded(body)))), prose(path))
     elif pagename == "book/gallery":
         body = gallery(body, context["pathto"])
     elif pagename in numbers():
         above = f'<p class="lesson-number">Chapter {numbers()[pagename]}</p>'
         body = re.sub(r"<h1>", f"{above}<h1>", body, count=1)
-    context["body"] = body
+    context["body"] = breaks.in_paths(breaks.with_marks(body))
 
 
 LINK = re.compile(r'(<a class="(?:current )?reference internal" href="([^"]*)">)([^<]*)')
@@ -360,7 +363,7 @@ class LessonCards(SphinxDirective):
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[`$]|\{\w+\}", "", text)
+    return smartyPants(re.sub(r"[`$]|\{\w+\}", "", text), "q")
 
 
 def setup(app):

@@ -126,7 +126,9 @@ for (const button of document.querySelectorAll("[data-bs-toggle=dropdown]")) {
 for (const table of document.querySelectorAll(".made table")) {
   const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
   for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => {
-    if (i && heads[i] && (heads.length > 3 || /^[\d.,]+$/.test(cell.textContent.trim()))) cell.dataset.label = heads[i]; // a bare number says nothing
+    const bare = /^[\d.,]+$/.test(cell.textContent.trim()); // a number that says nothing by itself
+    if (i && heads[i] && (heads.length > 3 || bare)) cell.dataset.label = heads[i];
+    if (i) cell.classList.toggle("bare", bare);
   });
 }
 

@@ -62,7 +62,7 @@ class ShapeTrace(Widget):
             raise traitlets.TraitError(f"{cls.__name__}.forward handles no tensor: there is no shape to show")
         dim = given.get("dim") if type(given.get("dim")) is int else 16
         found = {"L": min(100, schema.history), "d": min(128, dim), "model_name": cls.__name__}
-        found |= {"code": trace.code, "steps": trace.steps, "letters": trace.letters}
+        found |= {"code": _as_listed(cls, trace.code), "steps": trace.steps, "letters": trace.letters}
         super().__init__(**{**found, "moving": trace.moving, "unit": trace.unit, **settings})
 
     @traitlets.validate("step")
@@ -79,6 +79,7 @@ class ShapeTrace(Widget):
     def shapes(self, **sizes: int) -> list[dict]:
         """Each tensor as {function, line, kind, name, call, text, shape}, in the order of the walk.
 
+        `line` counts from the beginning of the class that defines the function, as in the listing of `rbh.show`.
         `kind` is "input" of the function, "from" and "to" of a `call`, "value" assigned, or "return"; `text` the
         formula, (B, L + 1, d); `shape` the numbers at the present B, L, d or those given: `shapes(B=2, d=3)`.
         """
@@ -134,6 +135,19 @@ class ShapeTrace(Widget):
         marks = [svg.rect(0.5, 0.5, widest - 1, y - 1, fill="none", stroke="#8884", rx=6), *marks]
         marks += [svg.line(6, 6, 6, y - 6, stroke=svg.COLORS[0], stroke_width=2)]
         return svg.drawing(widest, y, marks, self.describe())
+
+
+def _as_listed(cls: type, code: list[dict]) -> list[dict]:
+    """The rows with the numbers that they have where `rbh.show` lists the class; of a cell, those of the cell."""
+    for block in code:
+        owner = next((kind for kind in cls.__mro__ if block["name"] in vars(kind)), None)
+        try:
+            above = inspect.getsourcelines(owner)[1] - 1
+        except (OSError, TypeError):  # typed at a prompt
+            continue
+        for row in block["rows"]:
+            row["number"] -= above
+    return code
 
 
 def _model(model, task_or_schema) -> tuple[type[Recommender], dict | None, Schema]:

@@ -201,6 +201,13 @@ def test_a_column_of_words_stands_to_the_left():
     for table in (frame.to_html(), frame.style.to_html()):
         words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(table))
         assert words == ["film", "Heat", "Alien &amp; 3" if "dataframe" in table else "Alien & 3"]
+    # Where a name in front stands for several rows.
+    twice = (
+        frame.assign(of="both", auc=[0.5, 0.6]).set_index(["of", "film"]).assign(verdict=["worse", "better"])
+    )
+    for table in (twice.to_html(), twice.style.to_html()):
+        words = re.findall(r'<t[hd][^>]*class="words[^>]*>([^<]*)<', house.words_to_the_left(table))
+        assert [word for word in words if word not in ("", "&nbsp;")] == ["verdict", "worse", "better"]
     for kept in (
         frame[["auc", "is"]].to_html(),
         frame.set_index(["film", "is"]).unstack().to_html(),  # cells over several columns

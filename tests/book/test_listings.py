@@ -15,7 +15,9 @@ import recbyhand as rbh
     [
         ("rbh.show(\n    M.FM,\n    symbols={'a': 'b'},\n)  # fmt: skip", "rbh.show(M.FM)"),
         ("rbh.show(M.FM, L.Dice, symbols=s, numbers=True)", "rbh.show(M.FM, L.Dice, numbers=True)"),
-        ("x = 1\nrbh.show(M.FM, symbols={})", "x = 1\nrbh.show(M.FM, symbols={})"),
+        ("x = 1\nrbh.show(M.FM, symbols={})", "x = 1\nrbh.show(M.FM)"),
+        ("s = {\n    'a': 'b',\n}\nrbh.show(M.FM, symbols=s)", "rbh.show(M.FM)"),
+        ("s = {}\nx = 1\nrbh.show(M.FM, symbols={'a': s})", "s = {}\nx = 1\nrbh.show(M.FM)"),
         ("rbh.show(M.FM, symbols={})\nx = 1", "rbh.show(M.FM, symbols={})\nx = 1"),
         ("rbh.show(M.FM)", "rbh.show(M.FM)"),
         ("%matplotlib inline", "%matplotlib inline"),
@@ -23,6 +25,33 @@ import recbyhand as rbh
 )
 def test_the_call_without_the_table_it_makes(given, shown):
     assert listings.call_without_symbols(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("f(\n    a,\n)  # fmt: skip\nx = 1", "f(\n    a,\n)\nx = 1"),
+        ("x == None  # noqa: E711", "x == None"),
+        ("x = 1  # (B,) fmt: a shape", "x = 1  # (B,) fmt: a shape"),
+    ],
+)
+def test_what_is_said_to_a_formatter_stays_out_of_the_page(given, shown):
+    assert listings.for_readers(given) == shown
+
+
+def test_a_line_of_one_of_several_listings_says_of_which():
+    symbols = {"s": "self.weigh(", "a": "masked_softmax(scores, mask)"}
+    page = listings.with_names(rbh.show(rbh.layers.Attention, rbh.models.DIN, symbols=symbols)._repr_html_())
+    assert re.findall(r">(line \d+[^<]*)</a>", page) == [
+        text for text in re.findall(r">(line \d+ of (?:Attention|DIN))</a>", page)
+    ]
+    assert "of Attention</a>" in page
+    alone = rbh.show(rbh.layers.Attention, symbols={"s": "self.weigh("})._repr_html_()
+    assert listings.with_names(alone) == alone
+    methods = (rbh.layers.GATLayer.values_and_scores, rbh.layers.GATv2Layer.values_and_scores)
+    page = listings.with_names(rbh.show(*methods, symbols={"v": "return v"})._repr_html_())
+    assert " of GATLayer.values_and_scores</a>" in page
+    assert " of GATv2Layer.values_and_scores</a>" in page
 
 
 def _words(page: str) -> str:
@@ -39,6 +68,18 @@ def test_a_folded_listing_has_every_line(thing):
     assert "unfold" in page
     assert _words(page) == _words(whole)
     assert page.count("<span") - page.count("</span>") == 0
+
+
+def test_a_line_for_a_formatter_is_left_out_with_its_number():
+    whole = rbh.show(rbh.models.SASRec, numbers=True)._repr_html_()
+    page = listings.folded(whole)
+    assert whole.count("# fmt:") == 2
+    assert (
+        len(re.findall(r'<span class="aside"><span [^>]*>\s*<span class="c1"># fmt: o(?:n|ff)<', page)) == 2
+    )
+    for number in map(int, re.findall(r'id="rbh-source-\d+-0-(\d+)">\s*<span class="c1"># fmt', whole)):
+        following = re.search(rf'<span ([^>]*)class="line" id="rbh-source-\d+-0-{number + 1}"', page)
+        assert following[1] == f'style="counter-set:line {number}" '
 
 
 def test_a_short_docstring_is_not_folded():

@@ -267,6 +267,33 @@ def test_the_menu_of_a_page_opens_and_closes_by_keyboard(browser, served, wide):
         assert not visit.errors
 
 
+VERDICTS = """() => [...document.querySelectorAll('[aria-label="Comparison of models"]')].map((box) => {
+    const place = [...box.querySelectorAll('thead th')].findIndex((head) => head.textContent === 'verdict');
+    return [...box.querySelectorAll('tr')].map(({ cells }) => {
+        const [name, verdict] = [cells[0], cells[place]].map((cell) => cell.getBoundingClientRect());
+        return [verdict.left - name.right, verdict.top - name.top, verdict.right];
+    });
+})"""
+
+
+@pytest.mark.parametrize("page", ["04_interest/five_ways_to_attend", "06_graph/graph_recommender"])
+def test_a_verdict_stands_beside_its_model_on_a_telephone(browser, served, page):
+    """Where the metric is AUC and where it is NDCG: other columns may be scrolled to, this one says what was found."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    tab = context.new_page()
+    tab.goto(f"{served}chapters/{page}.html", wait_until="load")
+    tab.evaluate("dispatchEvent(new Event('rbh-all'))")
+    tables = tab.evaluate(VERDICTS)
+    assert tables
+    for rows in tables:
+        assert len(rows) > 2
+        for gap, lower, right in rows:
+            assert 0 <= gap < 20
+            assert abs(lower) < 2
+            assert right <= 390
+    context.close()
+
+
 def test_figures_come_to_life_when_they_are_near(browser, served):
     """Not before, so that reading can begin; a link to the state of a figure below brings it to life at once."""
     address = served + "chapters/04_interest/dien.html"
@@ -527,3 +554,23 @@ def test_the_pictures_of_the_gallery_can_be_read(browser, served, wide):
         assert letters >= 8.5
         assert shown > 0.6
         assert left >= 0, "the beginning of a picture is cut off"
+
+
+PRINTED = re.compile(r'<div class="output[^"]*"><div class="highlight"><pre>(.*?)</pre>', re.S)
+FRAMES_OF_DATA = re.compile(r'<table[^>]*(?:class="dataframe|id="T_)[^>]*>.*?</table>', re.S)
+RAW = re.compile(r"^(?:Name: .*, )?dtype: \w+$|\d\.\d{12,}", re.M)
+
+
+def test_outputs_say_what_they_mean(site):
+    """No Series with its dtype, no number with all its digits, no NaN in a table for what was not measured."""
+    seen, found = 0, []
+    for path in sorted(site.glob("chapters/*/*.html")):
+        page = path.read_text(encoding="utf8")
+        printed = [re.sub(r"<[^>]+>", "", text) for text in PRINTED.findall(page)]
+        seen += len(printed)
+        found += [(path.stem, text[:100]) for text in printed if RAW.search(text)]
+        found += [
+            (path.stem, "NaN") for table in FRAMES_OF_DATA.findall(page) if re.search(r">\s*NaN\s*<", table)
+        ]
+    assert seen > 300
+    assert not found

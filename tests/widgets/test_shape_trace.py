@@ -17,7 +17,7 @@ from torch import nn
 
 from recbyhand import models
 from recbyhand.data.batch import Field
-from recbyhand.inspect import tracing
+from recbyhand.inspect import show, tracing
 from recbyhand.models import Recommender
 from recbyhand.widgets import ShapeTrace
 from tests.factories import make_batch, make_schema
@@ -64,6 +64,7 @@ def real(model: Recommender, batch) -> tuple[dict, list]:
     for cls in reversed(type(model).__mro__):
         if not issubclass(cls, nn.Module) or cls in (nn.Module, Recommender):
             continue
+        above = inspect.getsourcelines(cls)[1] - 1  # lines count from the class, as in a listing
         for name, function in vars(cls).items():
             if not inspect.isfunction(function) or name.startswith("__"):
                 continue
@@ -71,7 +72,7 @@ def real(model: Recommender, batch) -> tuple[dict, list]:
             tree = Log().visit(ast.parse(textwrap.dedent("".join(lines))))
             ast.increment_lineno(tree, first - 1)
 
-            def log(line, what, value, name=name, first=first):
+            def log(line, what, value, name=name, first=first - above):
                 seen.setdefault((name, line + first - 1, what), value)
                 return value
 
@@ -103,6 +104,18 @@ def built(name, settings, d=D, history=L) -> Recommender:
     cls = getattr(models, name) if isinstance(name, str) else name
     dim = {"dim": d} if "dim" in inspect.signature(cls.__init__).parameters else {}
     return cls(make_schema(history=history, **FIELDS), **dim, **settings)
+
+
+@pytest.mark.parametrize("name", ["DIN", "FM", "DeepFM", "BST"])
+def test_lines_have_the_numbers_of_the_listing(name):
+    cls = getattr(models, name)
+    (_, listing), lines = show(cls).blocks[0], 0
+    for block in ShapeTrace(cls).code:
+        for row in block["rows"]:
+            if block["name"] in vars(cls):
+                lines += 1
+                assert listing.splitlines()[row["number"] - 1].strip() == row["text"].splitlines()[0].strip()
+    assert lines > 3
 
 
 def compare(widget: ShapeTrace, model: Recommender, batch, sizes: dict):
