@@ -466,6 +466,8 @@ def test_the_figure_keeps_its_height_from_step_to_step(open_page, name, width):
     visit.set({"step": 0, "B": 250, "L": 90})
     assert visit.widget().locator(".frame").evaluate(measure) > min(heights), "larger boxes take more room"
     visit.tab.set_viewport_size({"width": 1670 - width, "height": 900})
+    visit.settle()
+    visit.settle()
     before = visit.widget().locator(".frame").evaluate(measure)
     visit.set({"step": len(widget.steps) - 1})
     assert visit.widget().locator(".frame").evaluate(measure) == before
