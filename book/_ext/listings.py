@@ -23,7 +23,10 @@ def for_readers(code: str) -> str:
 
 def call_without_symbols(code: str) -> str:
     """`rbh.show(FM, symbols={...})` at the end of a cell as `rbh.show(FM)`; any other code as it is."""
-    tree = ast.parse(code) if "rbh.show(" in code and "symbols=" in code else None
+    try:
+        tree = ast.parse(code) if "rbh.show(" in code and "symbols=" in code else None
+    except SyntaxError:  # a command of the notebook, such as %time
+        return code
     last = tree.body[-1] if tree else None
     if not isinstance(last, ast.Expr) or not isinstance(call := last.value, ast.Call):
         return code

@@ -21,6 +21,7 @@ import recbyhand as rbh
         ("rbh.show(M.FM, symbols={})\nx = 1", "rbh.show(M.FM, symbols={})\nx = 1"),
         ("rbh.show(M.FM)", "rbh.show(M.FM)"),
         ("%matplotlib inline", "%matplotlib inline"),
+        ("%time x = 1\nrbh.show(M.FM, symbols={})", "%time x = 1\nrbh.show(M.FM, symbols={})"),
     ],
 )
 def test_the_call_without_the_table_it_makes(given, shown):

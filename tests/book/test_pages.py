@@ -574,3 +574,9 @@ def test_outputs_say_what_they_mean(site):
         ]
     assert seen > 300
     assert not found
+
+
+def test_the_index_has_one_head_for_its_chinese_terms(site):
+    heads = re.findall(r"<h2[^>]*>(.*?)</h2>", (site / "genindex.html").read_text(encoding="utf8"))
+    assert len(heads) > 15
+    assert [head for head in heads if not head.isascii()] == ["中文"]
